@@ -1,0 +1,161 @@
+"""Counts times costs: the energy of a layer by component.
+
+==============  ==============================================================================================
+component       model
+==============  ==============================================================================================
+multipliers     MACs x one multiplication at the widths at which the PEs really multiplied
+adders          MACs x one addition of the accumulator's width (the narrower levels of an adder tree too)
+registers       MACs x the bits that a PE hands on, see `register_bits_per_mac`
+accumulators    updates x (read + write) of one accumulator, in an SRAM of all accumulators' size
+requantizer     outputs x (accumulator x 16-bit multiplication, rounding addition, shift as a second addition)
+vector_unit     lane operations x (8 x 8-bit multiplication + 32-bit addition)
+buffers.<name>  bytes read and written x 8 x SRAM bit at the buffer's whole size (banks do not make it cheaper)
+dram            bus bytes (whole bursts) x 8 x DRAM bit
+leakage         idle power x total time
+==============  ==============================================================================================
+
+Left out: control, clock tree, the network between buffers and grid, instruction fetch, accumulator preload and the
+requantizer's own reads of the accumulators, idle PEs (taken as clock gated; their leakage is in the idle power), and
+how the values of the operands toggle the wires.
+"""
+
+from __future__ import annotations
+
+from accelsim.energy.laws import add_pj, multiply_pj, register_pj, sram_pj_per_bit
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.energy_table import EnergyTable
+from accelsim.results.counts import Counts
+
+# A choice: multipliers of 16 to 32 bits are built; tests of requantizers synthesize 32x16 (7605 NAND2) and 32x32 (13942).
+#: Width of the multiplier that scales an accumulator.
+SCALE_BITS = 16
+#: Widths of the operation that stands for a lane operation of the vector unit.
+VECTOR_MULTIPLY_BITS = 8
+VECTOR_ADD_BITS = 32
+
+#: 1 mW during 1 s is 10**9 pJ.
+_PJ_PER_MILLIJOULE = 10**9
+
+_LEVELS = {
+    "multipliers": "grid", "adders": "grid", "registers": "grid", "accumulators": "accumulators",
+    "requantizer": "vector", "vector_unit": "vector", "dram": "dram", "leakage": "leakage",
+}
+
+
+def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: int) -> dict[str, float]:
+    """Energy by component, every component present, in the unit of the accelerator's energy table.
+
+    Parameters
+    ----------
+    counts : what happened how often.
+    accelerator : what it happened on.
+    total_cycles : how long the layer took, for the idle power.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_accelerator
+    >>> energy = layer_energy_pj(Counts(dram_bus_bytes=100), load_accelerator("edge_16x16"), total_cycles=800)
+    >>> energy["dram"], energy["leakage"], energy["multipliers"]  # 100 x 8 x 8 pJ; 20 mW for 1 us
+    (6400.0, 20000.0, 0.0)
+    """
+    table = accelerator.energy
+    bits = accelerator.accumulators.bits
+    accumulator_bit = sram_pj_per_bit(table, capacity_bytes=accelerator.accumulator_bytes)
+    energy = {
+        **_grid_energy_pj(counts, accelerator),
+        "accumulators": counts.accumulator_updates * 2 * bits * accumulator_bit,
+        "requantizer": counts.requantized_outputs * requantization_pj(table, accumulator_bits=bits),
+        "vector_unit": counts.vector_operations * vector_operation_pj(table),
+    }
+    for name, buffer in accelerator.memory.buffers.items():
+        moved = counts.buffer_read_bytes.get(name, 0) + counts.buffer_write_bytes.get(name, 0)
+        energy[f"buffers.{name}"] = moved * 8 * sram_pj_per_bit(table, capacity_bytes=buffer.capacity_bytes)
+    energy["dram"] = counts.dram_bus_bytes * 8 * accelerator.dram_pj_per_bit
+    energy["leakage"] = total_cycles * leakage_pj_per_cycle(accelerator)
+    return energy
+
+
+def component_level(component: str) -> str:
+    """The level that a component of `layer_energy_pj` belongs to: grid, accumulators, buffers, dram, vector or leakage.
+
+    Examples
+    --------
+    >>> component_level("adders"), component_level("buffers.scratchpad")
+    ('grid', 'buffers')
+    """
+    return "buffers" if component.startswith("buffers.") else _LEVELS[component]
+
+
+def register_bits_per_mac(accelerator: Accelerator, *, weight_bits: int, input_bits: int) -> float:
+    """Bits of registers that are written for one MAC.
+
+    Systolic: the operands that hop from PE to PE (weight stationary the input, input stationary the weight, output
+    stationary both) and one partial sum of the accumulator's width; the stationary operand's register is only read.
+    dot_product: the register of a broadcast input is written once for all rows of its column, and the adder tree has no
+    register in the PE.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_accelerator
+    >>> register_bits_per_mac(load_accelerator("edge_16x16"), weight_bits=8, input_bits=8)
+    40.0
+    >>> register_bits_per_mac(load_accelerator("whitepaper_4x4"), weight_bits=8, input_bits=8)
+    2.0
+    """
+    grid = accelerator.pe_grid
+    if grid.dataflow == "dot_product":
+        return input_bits / grid.rows
+    moving = {"weight_stationary": input_bits, "input_stationary": weight_bits,
+              "output_stationary": weight_bits + input_bits}[grid.dataflow]
+    return float(moving + accelerator.accumulators.bits)
+
+
+def requantization_pj(table: EnergyTable, *, accumulator_bits: int) -> float:
+    """One output integer: scale by a 16-bit multiplier, add the rounding offset, shift (taken as another addition).
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_energy_table
+    >>> round(requantization_pj(load_energy_table("horowitz_45nm"), accumulator_bits=32), 2)
+    1.76
+    """
+    return (multiply_pj(table, weight_bits=accumulator_bits, input_bits=SCALE_BITS)
+            + 2 * add_pj(table, bits=accumulator_bits))
+
+
+def vector_operation_pj(table: EnergyTable) -> float:
+    """One lane operation of the vector unit, whatever it is: an 8-bit multiplication and a 32-bit addition.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_energy_table
+    >>> round(vector_operation_pj(load_energy_table("horowitz_45nm")), 2)
+    0.3
+    """
+    return (multiply_pj(table, weight_bits=VECTOR_MULTIPLY_BITS, input_bits=VECTOR_MULTIPLY_BITS)
+            + add_pj(table, bits=VECTOR_ADD_BITS))
+
+
+def leakage_pj_per_cycle(accelerator: Accelerator) -> float:
+    """Idle power times one clock period.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_accelerator
+    >>> leakage_pj_per_cycle(load_accelerator("edge_16x16"))  # 20 mW x 1.25 ns
+    25.0
+    """
+    return accelerator.idle_mw * _PJ_PER_MILLIJOULE / accelerator.clock_hz
+
+
+def _grid_energy_pj(counts: Counts, accelerator: Accelerator) -> dict[str, float]:
+    if counts.macs == 0:
+        return {"multipliers": 0.0, "adders": 0.0, "registers": 0.0}
+    table = accelerator.energy
+    weight_bits, input_bits = counts.mac_weight_bits, counts.mac_input_bits
+    register_bits = register_bits_per_mac(accelerator, weight_bits=weight_bits, input_bits=input_bits)
+    return {
+        "multipliers": counts.macs * multiply_pj(table, weight_bits=weight_bits, input_bits=input_bits),
+        "adders": counts.macs * add_pj(table, bits=accelerator.accumulators.bits),
+        "registers": counts.macs * register_bits * register_pj(table, bits=1),
+    }

@@ -1,0 +1,81 @@
+"""The grid of processing elements: its size, its dataflow and the registers that its timing depends on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from accelsim.hardware.precision import FixedPrecision, Precision
+from accelsim.hardware.quantity import Count, Spec
+
+Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary", "dot_product"]
+
+
+class PeGrid(Spec):
+    """Rows x columns of PEs and what travels between them.
+
+    ==================  =================  =================  ===================
+    dataflow            on the rows        on the columns     streamed, T steps
+    ==================  =================  =================  ===================
+    weight_stationary   K (reduction)      N (out channels)   M (positions)
+    output_stationary   M                  N                  K
+    input_stationary    K                  M                  N
+    dot_product         N                  K                  M
+    ==================  =================  =================  ===================
+
+    The first three are systolic with skewed operands. ``dot_product`` is the grid of Figure 1 of Nagel et al. 2021
+    (arXiv 2106.08295): inputs are broadcast, an adder tree adds the products of a row into accumulator A[n], one
+    matrix-vector step a cycle.
+    """
+
+    rows: Count
+    """Rows of the grid, R (at least 1)."""
+    columns: Count
+    """Columns of the grid, C (at least 1)."""
+    dataflow: Dataflow
+    """Which operand stays in the PEs, or dot_product for broadcast inputs and adder trees."""
+    reduction: Literal["window_channels", "channels"] = "window_channels"
+    """What is reduced on the grid in one fold: the flattened kernel window times channels, or the channels of one
+    kernel position only (NVDLA, NE16), so that every kernel position is a fold of its own."""
+    pixels: Count = 1
+    """Output positions that the grid works on in parallel, each with a multiplier of its own in every PE (at least 1)."""
+    overlap: Literal["none", "full"] = "full"
+    """none: a fold loads, streams and drains before the next begins. full: the next weights preload and the next fold
+    streams while the last one drains."""
+    registers_per_row_hop: Count = 1
+    """Registers between a PE and the one below it (at least 1)."""
+    registers_per_column_hop: Count = 1
+    """Registers between a PE and the one to its right (at least 1)."""
+    extra_stages: Annotated[int, Field(ge=0)] = 0
+    """Pipeline registers at the edges of the grid beyond the textbook's, cycles per fold (at least 0)."""
+    adder_tree_stages: Count = 1
+    """Pipeline depth D of multiplier and adder tree; dot_product only (at least 1)."""
+    drain: Literal["rows", "columns"] = "rows"
+    """Output stationary only: results leave along the columns in as many cycles as there are rows, or along the rows in
+    as many cycles as there are columns."""
+    swap_spacing: Annotated[int, Field(ge=0)] = 0
+    """Least number of cycles between the starts of two folds with overlap full (some grids need a pause between two
+    weight swaps); 0 leaves it to the streams and preloads."""
+    trims_partial_folds: bool = False
+    """Whether a fold that fills the grid only partly skips the unused rows and columns; most grids cannot."""
+    precision: Precision = FixedPrecision()
+    """Operand widths of a PE."""
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> PeGrid:
+        if self.dataflow != "dot_product" and self.adder_tree_stages != 1:
+            raise ValueError(f"adder_tree_stages: expected dataflow dot_product for an adder tree, got {self.dataflow}")
+        if self.dataflow != "output_stationary" and self.drain != "rows":
+            raise ValueError(f"drain: expected dataflow output_stationary for a drain direction, got {self.dataflow}")
+        if self.dataflow == "dot_product" and self.registers_per_row_hop * self.registers_per_column_hop != 1:
+            raise ValueError("registers_per_row_hop: expected 1 with dataflow dot_product, whose inputs are broadcast")
+        return self
+
+    @property
+    def pes(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def multipliers(self) -> int:
+        return self.pes * self.pixels

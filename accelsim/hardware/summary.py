@@ -1,0 +1,90 @@
+"""The few figures that say what an accelerator can do at best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from accelsim.hardware.accelerator import Accelerator
+
+#: Operand widths (weight, input) that a summary shows, as far as the grid takes them.
+_SHOWN_WIDTHS = ((16, 16), (8, 16), (8, 8), (4, 8), (8, 4), (4, 4), (2, 8), (2, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class WidthSummary:
+    """What the grid does with operands of some widths.
+
+    Parameters
+    ----------
+    weight_bits, input_bits : widths of the tensors.
+    executed_weight_bits, executed_input_bits : widths at which the PEs really multiply.
+    macs_per_cycle : of the whole grid.
+    """
+
+    weight_bits: int
+    input_bits: int
+    executed_weight_bits: int
+    executed_input_bits: int
+    macs_per_cycle: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcceleratorSummary:
+    """Peaks and sizes of an accelerator.
+
+    Parameters
+    ----------
+    name : the accelerator's. macs_per_cycle : at native widths.
+    peak_tops : 2 operations per MAC at native widths, in 10**12 a second.
+    buffer_bytes : by buffer name. accumulator_bytes : all accumulators together.
+    dram_bytes_per_cycle : peak.
+    ridge_macs_per_byte : operational intensity at which the DRAM just keeps up with the grid.
+    widths : the grid's speed at common operand widths.
+    unconfirmed : dotted paths of values whose source nobody could confirm, those of the energy table included.
+    """
+
+    name: str
+    macs_per_cycle: int
+    peak_tops: float
+    buffer_bytes: Mapping[str, int]
+    accumulator_bytes: int
+    dram_bytes_per_cycle: float
+    ridge_macs_per_byte: float
+    widths: tuple[WidthSummary, ...]
+    unconfirmed: tuple[str, ...]
+
+
+def summarize(accelerator: Accelerator) -> AcceleratorSummary:
+    """Peak figures from the description alone.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_accelerator
+    >>> summary = summarize(load_accelerator("tpu_v1"))
+    >>> summary.macs_per_cycle, round(summary.peak_tops, 1), round(summary.ridge_macs_per_byte)
+    (65536, 91.8, 1424)
+    """
+    macs = accelerator.peak_macs_per_cycle
+    return AcceleratorSummary(
+        name=accelerator.name,
+        macs_per_cycle=macs,
+        peak_tops=2 * macs * accelerator.clock_hz / 1e12,
+        buffer_bytes={name: buffer.capacity_bytes for name, buffer in accelerator.memory.buffers.items()},
+        accumulator_bytes=accelerator.accumulator_bytes,
+        dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
+        ridge_macs_per_byte=macs / accelerator.dram_bytes_per_cycle,
+        widths=_widths(accelerator),
+        unconfirmed=(*accelerator.unconfirmed, *(f"energy.{path}" for path in accelerator.energy.unconfirmed)),
+    )
+
+
+def _widths(accelerator: Accelerator) -> tuple[WidthSummary, ...]:
+    grid = accelerator.pe_grid
+    summaries = []
+    for weight_bits, input_bits in _SHOWN_WIDTHS:
+        executed = grid.precision.executed_bits(weight_bits=weight_bits, input_bits=input_bits)
+        if executed is not None:
+            rate = grid.multipliers * grid.precision.macs_per_pe_cycle(weight_bits=weight_bits, input_bits=input_bits)
+            summaries.append(WidthSummary(weight_bits, input_bits, *executed, float(rate)))
+    return tuple(summaries)

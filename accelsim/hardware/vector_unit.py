@@ -1,0 +1,18 @@
+"""The unit for everything that is not a matrix product."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from accelsim.hardware.quantity import Count, Spec
+
+
+class VectorUnit(Spec):
+    """Pooling, element-wise, activation, softmax, normalization, resizing and data movement, `lanes` operations a cycle."""
+
+    lanes: Count
+    """Lane operations a cycle (at least 1)."""
+    latency_cycles: Annotated[int, Field(ge=0)] = 0
+    """Pipeline depth, paid once per tile (at least 0)."""

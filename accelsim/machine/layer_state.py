@@ -1,0 +1,159 @@
+"""What the units of the machine share about the layer that they work on: tokens, regions and tallies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import simpy
+
+from accelsim.hardware.memory import OPERANDS, Memory
+from accelsim.machine.ledger import Ledger
+from accelsim.machine.recorder import Recorder
+from accelsim.machine.region import Level, Region
+from accelsim.mapping.program import LayerProgram, Load, Requantize, Store, VectorCompute
+from accelsim.results.counts import Counts
+
+
+class LayerState:
+    """Born when a layer's first transfer may start, dead when its last step has retired.
+
+    Holds which loads have landed and which blocks have been requantized, the regions of the operands, and the
+    counts that identity 2 is checked with.
+    """
+
+    def __init__(
+        self, environment: simpy.Environment, program: LayerProgram, memory: Memory, recorder: Recorder
+    ) -> None:
+        self.program = program
+        self.name = program.layer
+        self._homes = {operand: memory.home(operand) for operand in OPERANDS}
+        reserved = {self._homes["inputs"]: program.placement.reserved_bytes}
+        self._levels = {name: Level(reserved.get(name, 0)) for name in memory.buffers}
+        self.regions = {
+            operand: Region(environment, name=operand, capacity_bytes=program.region_bytes[operand],
+                            level=self._levels[self._homes[operand]], recorder=recorder)
+            for operand in OPERANDS}
+        self.ledger = Ledger(0)
+        self.done = environment.event()
+        self.macs = 0
+        self.accumulator_updates = 0
+        self.requantized_outputs = 0
+        self.vector_operations = 0
+        self.ideal_cycles = 0
+        self.dram_cycles = 0
+        self.dram_bus_bytes = 0
+        self.buffer_reads: Counter[str] = Counter()
+        self.buffer_writes: Counter[str] = Counter()
+        self.dram_reads: Counter[str] = Counter()
+        self.dram_writes: Counter[str] = Counter()
+        self.turns: dict[int, int] = {}
+        self._environment = environment
+        self._load_bytes: dict[int, tuple[str, int]] = {}
+        self._granted_at: dict[int, int] = {}
+        self._load_waiters: dict[int, simpy.Event] = {}
+        self._finished_blocks: set[int] = set()
+        self._block_waiters: dict[int, simpy.Event] = {}
+        self._remaining = 0
+        self._output_bytes = 0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        taken: Counter[str] = Counter()
+        stores = blocks = 0
+        for step in self.program.steps:
+            if isinstance(step, Load):
+                self.turns[step.index] = taken[step.operand]
+                taken[step.operand] += 1
+                self._load_bytes[step.index] = (step.operand, step.tile_bytes)
+            elif isinstance(step, Store):
+                stores += 1
+            elif isinstance(step, Requantize | VectorCompute):
+                blocks += 1
+                self._output_bytes += step.output_bytes
+        self._remaining = blocks if self.program.placement.keeps_output else stores
+
+    # Loads -------------------------------------------------------------------------------------------------------
+
+    def arrive(self, index: int, *, granted_at: int) -> None:
+        """A load is in its region."""
+        self._granted_at[index] = granted_at
+        waiter = self._load_waiters.pop(index, None)
+        if waiter is not None:
+            waiter.succeed()
+
+    def wait_for_load(self, index: int) -> Generator[Any, Any, int]:
+        """Wait until a load has landed; returns the cycle at which the DRAM took it up."""
+        if index not in self._granted_at:
+            event = self._load_waiters[index] = self._environment.event()
+            yield event
+        return self._granted_at[index]
+
+    def free(self, loads: tuple[int, ...]) -> None:
+        """Tiles that no later step needs give their room back."""
+        for index in loads:
+            operand, size = self._load_bytes[index]
+            self.regions[operand].release(size)  # type: ignore[index]
+
+    def operand_word(self, index: int) -> str:
+        """The stall cause of waiting for this load."""
+        return "weights" if self._load_bytes[index][0] == "weights" else "activations"
+
+    def count_load(self, load: Load, first: int, last: int) -> None:
+        self.dram_reads[load.operand] += load.tile_bytes
+        self.buffer_writes[self._homes[load.operand]] += load.tile_bytes
+        self._count_bus(load.bus_bytes, first, last)
+
+    # Outputs -----------------------------------------------------------------------------------------------------
+
+    def finish_block(self, block: int, output_bytes: int) -> None:
+        """Outputs of a block are in their region."""
+        self.buffer_writes[self._homes["outputs"]] += output_bytes
+        self._finished_blocks.add(block)
+        waiter = self._block_waiters.pop(block, None)
+        if waiter is not None:
+            waiter.succeed()
+        if self.program.placement.keeps_output:
+            self.retire()
+
+    def wait_for_outputs(self, block: int) -> Generator[Any, Any, None]:
+        if block not in self._finished_blocks:
+            event = self._block_waiters[block] = self._environment.event()
+            yield event
+
+    def count_store(self, store: Store, first: int, last: int) -> None:
+        self.dram_writes["outputs"] += store.tile_bytes
+        self.buffer_reads[self._homes["outputs"]] += store.tile_bytes
+        self._count_bus(store.bus_bytes, first, last)
+
+    def count_reads(self, read_bytes: tuple[tuple[str, int], ...]) -> None:
+        """The executing unit read these bytes, by buffer."""
+        for name, size in read_bytes:
+            self.buffer_reads[name] += size
+
+    def retire(self) -> None:
+        """One of the steps that end the layer is over."""
+        self._remaining -= 1
+        if self._remaining == 0:
+            self.done.succeed()
+
+    @property
+    def kept_output_bytes(self) -> int:
+        """What the layer leaves on chip for its readers."""
+        return self._output_bytes if self.program.placement.keeps_output else 0
+
+    def peak_buffer_bytes(self) -> dict[str, int]:
+        return {name: level.peak_bytes for name, level in self._levels.items()}
+
+    def counts(self) -> Counts:
+        """The tallies as a result; operand widths are filled in by whoever knows the layer."""
+        return Counts(
+            macs=self.macs, accumulator_updates=self.accumulator_updates, requantized_outputs=self.requantized_outputs,
+            vector_operations=self.vector_operations, buffer_read_bytes=dict(self.buffer_reads),
+            buffer_write_bytes=dict(self.buffer_writes), dram_read_bytes=dict(self.dram_reads),
+            dram_write_bytes=dict(self.dram_writes), dram_bus_bytes=self.dram_bus_bytes)
+
+    def _count_bus(self, bus_bytes: int, first: int, last: int) -> None:
+        self.dram_bus_bytes += bus_bytes
+        self.dram_cycles += last - first

@@ -1,0 +1,134 @@
+"""The PE grid: folds stream through it, weights preload behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import simpy
+
+from accelsim.machine.accumulators import Accumulators
+from accelsim.machine.layer_state import LayerState
+from accelsim.machine.recorder import Recorder
+from accelsim.machine.requantizer import Requantizer
+from accelsim.mapping.program import Compute
+
+
+class PeArray:
+    """Two processes a layer: one preloads the stationary operand into the shadow registers as soon as the last fold of the step
+    before has taken over the registers itself; the other streams.
+
+    A step streams when its preload is done, its streamed operand is on chip, its block has accumulators, and the grid
+    can start a fold. A stream lasts as long as its folds, or as the buffers' ports need for its bytes.
+    """
+
+    def __init__(
+        self, environment: simpy.Environment, accumulators: Accumulators, requantizer: Requantizer, recorder: Recorder
+    ) -> None:
+        self._environment = environment
+        self._accumulators = accumulators
+        self._requantizer = requantizer
+        self._recorder = recorder
+        self._shadow_free_at = 0
+        self._streams_started = 0
+        self._streamer_waiting: simpy.Event | None = None
+        self._loader_waiting: simpy.Event | None = None
+        self._preloaded: dict[int, _Preload] = {}
+
+    def run(self, steps: list[Compute], state: LayerState) -> Generator[Any, Any, None]:
+        """All compute steps of a layer, in order."""
+        self._streams_started = 0
+        self._shadow_free_at = self._now
+        self._preloaded.clear()
+        self._environment.process(self._preload(steps, state))
+        ledger, next_start, block_start = state.ledger, self._now, 0
+        for number, step in enumerate(steps):
+            preload = yield from self._wait_for_preload(number)
+            ledger.stall("dram", min(preload.granted_at, preload.operands_at))
+            ledger.stall("weights", preload.operands_at)
+            ledger.compute(preload.done_at)
+            for index in step.needs_inputs:
+                granted_at = yield from state.wait_for_load(index)
+                ledger.stall("dram", min(granted_at, self._now))
+                ledger.stall("activations", self._now)
+            if step.is_first:
+                yield from self._accumulators.acquire()
+                ledger.stall("output_room", min(self._requantizer.room_at, self._now))
+                ledger.stall("requantizer", self._now)
+            start = max(self._now, next_start)
+            if step.is_first:
+                block_start = start
+            next_start = self._start_stream(step, start)
+            end = start + max(step.timing.stream_cycles, step.port_cycles)
+            yield self._environment.timeout(end - self._now)
+            self._finish_stream(step, state, start, end, block_start)
+
+    def _start_stream(self, step: Compute, start: int) -> int:
+        """Book the registers; returns the earliest start of the next stream."""
+        timing = step.timing
+        self._streams_started += 1
+        # Ports that slow the stream down slow its folds alike, so the last one starts as much later.
+        lag = max(0, step.port_cycles - timing.stream_cycles)
+        self._shadow_free_at = start + timing.last_start_cycles + lag
+        if self._loader_waiting is not None:
+            waiter, self._loader_waiting = self._loader_waiting, None
+            waiter.succeed()
+        return self._shadow_free_at + timing.next_start_cycles
+
+    def _finish_stream(self, step: Compute, state: LayerState, start: int, end: int, block_start: int) -> None:
+        ledger, timing = state.ledger, step.timing
+        ledger.compute(start + timing.stream_cycles)
+        ledger.stall("buffer_port", end)
+        ledger.keep_busy(end + timing.tail_cycles)
+        state.free(step.frees)
+        state.count_reads(step.read_bytes)
+        state.macs += step.macs
+        state.ideal_cycles += timing.ideal_cycles
+        state.accumulator_updates += step.accumulator_updates
+        self._recorder.span("pe_grid", "stream", state.name, start, end, f"m{list(step.m)} n{list(step.n)} k{list(step.k)}")
+        if step.is_last:
+            self._requantizer.complete(step.block, end + timing.tail_cycles)
+            self._recorder.span("accumulators", "accumulate", state.name, block_start, end + timing.tail_cycles,
+                                f"block {step.block}")
+
+    def _preload(self, steps: list[Compute], state: LayerState) -> Generator[Any, Any, None]:
+        """Fill the shadow registers of one step after the other."""
+        for number, step in enumerate(steps):
+            granted_at = 0
+            for index in step.needs_weights:
+                granted_at = yield from state.wait_for_load(index)
+            operands_at = self._now
+            if self._streams_started < number:
+                self._loader_waiting = self._environment.event()
+                yield self._loader_waiting
+            start = max(self._now, self._shadow_free_at)
+            done_at = start + step.timing.preload_cycles
+            if done_at > self._now:
+                yield self._environment.timeout(done_at - self._now)
+            if step.timing.preload_cycles:
+                self._recorder.span("pe_grid.preload", "preload", state.name, start, done_at, f"n{list(step.n)} k{list(step.k)}")
+            self._preloaded[number] = _Preload(granted_at, operands_at, done_at)
+            if self._streamer_waiting is not None:
+                waiter, self._streamer_waiting = self._streamer_waiting, None
+                waiter.succeed()
+
+    def _wait_for_preload(self, number: int) -> Generator[Any, Any, _Preload]:
+        if number not in self._preloaded:
+            self._streamer_waiting = self._environment.event()
+            yield self._streamer_waiting
+        return self._preloaded.pop(number)
+
+    @property
+    def _now(self) -> int:
+        return int(self._environment.now)
+
+
+class _Preload:
+    """When the stationary operand of a step was granted, landed and shifted in."""
+
+    __slots__ = ("done_at", "granted_at", "operands_at")
+
+    def __init__(self, granted_at: int, operands_at: int, done_at: int) -> None:
+        self.granted_at = granted_at
+        self.operands_at = operands_at
+        self.done_at = done_at

@@ -1,0 +1,119 @@
+"""All tilings of a layer that the mapper considers, as columns of numbers, so that they can be scored at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim.hardware.pe_grid import PeGrid
+from accelsim.mapping.fold_plan import channel_lanes, groups_per_fold, reduction_lanes
+from accelsim.mapping.lowering import GemmWork
+from accelsim.mapping.tiling import LoopOrder, Scope, Tiling
+
+Column = npt.NDArray[np.int64]
+
+#: A dimension is cut into so many parts at most; sizes between would differ by less than a few percent.
+_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+
+#: (loop order, weight scope, input scope) that differ in what is loaded how often.
+_SCHEDULES: tuple[tuple[LoopOrder, Scope, Scope], ...] = (
+    ("inputs_outer", "slice", "block"),
+    ("inputs_outer", "layer", "block"),
+    ("inputs_outer", "slice", "slice"),
+    ("inputs_outer", "layer", "slice"),
+    ("weights_outer", "block", "block"),
+    ("weights_outer", "block", "slice"),
+    ("weights_outer", "block", "layer"),
+    ("weights_outer", "slice", "slice"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Tilings as columns of equal length; `schedule` indexes the loop orders and scopes."""
+
+    groups: Column
+    images: Column
+    rows: Column
+    columns: Column
+    n: Column
+    k: Column
+    schedule: Column
+
+    def __len__(self) -> int:
+        return int(self.groups.size)
+
+    def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Candidates:
+        return Candidates(self.groups[chosen], self.images[chosen], self.rows[chosen], self.columns[chosen],
+                          self.n[chosen], self.k[chosen], self.schedule[chosen])
+
+    def has_scope(self, operand: str, scope: Scope) -> npt.NDArray[np.bool_]:
+        """Which rows keep this operand ("weights" or "inputs") for this scope."""
+        column = 1 if operand == "weights" else 2
+        return np.array([schedule[column] == scope for schedule in _SCHEDULES])[self.schedule]
+
+    @property
+    def is_weights_outer(self) -> npt.NDArray[np.bool_]:
+        return np.array([schedule[0] == "weights_outer" for schedule in _SCHEDULES])[self.schedule]
+
+    def tiling(self, index: int, *, store_lag: int = 0) -> Tiling:
+        """One row as a `Tiling`."""
+        order, weight_scope, input_scope = _SCHEDULES[int(self.schedule[index])]
+        return Tiling(
+            groups=int(self.groups[index]), images=int(self.images[index]), rows=int(self.rows[index]),
+            columns=int(self.columns[index]), n=int(self.n[index]), k=int(self.k[index]), order=order,
+            weight_scope=weight_scope, input_scope=input_scope, store_lag=store_lag)
+
+
+def cuts(size: int, unit: int) -> list[int]:
+    """Piece sizes, largest first: `size` in balanced parts, each a multiple of `unit` (or all of it).
+
+    >>> cuts(100, 16)
+    [100, 64, 48, 32, 16]
+    >>> cuts(3, 16)
+    [3]
+    """
+    units = -(-size // unit)
+    found = {min(size, -(-units // parts) * unit) for parts in (*_PARTS, units) if parts <= units}
+    return sorted(found, reverse=True)
+
+
+def _position_cuts(work: GemmWork) -> list[tuple[int, int, int]]:
+    """(images, rows, columns) of position blocks: whole images, rows of one image, or a part of one row."""
+    rows, columns = work.rows.out_size, work.columns.out_size
+    found = [(images, rows, columns) for images in cuts(work.images, 1)]
+    found += [(1, r, columns) for r in cuts(rows, 1) if r < rows]
+    found += [(1, 1, q) for q in cuts(columns, 1) if q < columns]
+    return found
+
+
+def candidates(work: GemmWork, grid: PeGrid) -> Candidates:
+    """Every combination of position, channel, reduction and group cuts with every schedule."""
+    tiles = np.array(_tiles(work, grid), dtype=np.int64)
+    schedules = np.arange(len(_SCHEDULES))
+    rows = np.repeat(tiles, schedules.size, axis=0)
+    return Candidates(*rows.T, schedule=np.tile(schedules, len(tiles)))
+
+
+@lru_cache(maxsize=256)
+def _tiles(work: GemmWork, grid: PeGrid) -> list[tuple[int, ...]]:
+    positions = _position_cuts(work)
+    channels = cuts(work.n, channel_lanes(grid))
+    depths = cuts(work.k, _depth_unit(work, grid))
+    found = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]
+    if work.groups > 1:
+        packs = cuts(work.groups, groups_per_fold(work, grid))
+        found += [(g, *m, work.n, work.k) for g, m in product(packs, positions) if g > 1]
+    return found
+
+
+def _depth_unit(work: GemmWork, grid: PeGrid) -> int:
+    """K is cut where folds end anyway: at full grids, or at kernel positions where folds end with them."""
+    lanes = reduction_lanes(grid)
+    if grid.reduction == "channels" and work.window > 1:
+        return work.channels if work.channels >= lanes or work.channels * work.window <= lanes else work.channels
+    return min(max(lanes, 8), work.k)

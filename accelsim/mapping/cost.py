@@ -1,0 +1,259 @@
+"""A fast estimate of what each candidate costs: which of them are worth a run in the simulator.
+
+Whole columns of candidates are computed at once. Compute cycles follow the closed forms of `accelsim.mapping.fold`; traffic
+follows from how often each schedule loads each tile; latency is the longer of the two plus the first load and the
+last store, or their sum where a buffer cannot load ahead. Capacities are exact or on the safe side: what passes here fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.memory import OPERANDS
+from accelsim.mapping.candidates import Candidates
+from accelsim.mapping.fold import FoldRun, drain_cycles, preload_cycles, serial_fold_cycles, tail_cycles
+from accelsim.mapping.fold_plan import (
+    channel_lanes,
+    groups_per_fold,
+    position_lanes,
+    reduction_lanes,
+)
+from accelsim.mapping.lowering import Axis, GemmWork
+from accelsim.mapping.placement import Placement
+
+Column = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficCost:
+    """What moving a byte costs, for the energy objective: pJ per DRAM byte and per byte of each buffer, pJ per cycle idle."""
+
+    dram_pj_per_byte: float
+    buffer_pj_per_byte: dict[str, float]
+    idle_pj_per_cycle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Columns over the candidates: bytes of room needed by buffer, cycles, picojoules, steps."""
+
+    region_bytes: dict[str, Column]
+    entries: Column
+    cycles: Floats
+    energy_pj: Floats
+    steps: Column
+
+
+def _ceil(a: Column | int, b: Column | int) -> Column:
+    return np.asarray(-(-np.asarray(a) // np.asarray(b)))
+
+
+class CostModel:
+    """Scores the candidates of one layer on one accelerator."""
+
+    def __init__(
+        self, work: GemmWork, accelerator: Accelerator, placement: Placement, *, loads_inputs: bool,
+        traffic: TrafficCost
+    ) -> None:
+        self.work, self.accelerator, self.placement = work, accelerator, placement
+        self.loads_inputs = loads_inputs
+        self.traffic = traffic
+
+    def estimate(self, c: Candidates) -> Estimate:
+        """All columns of the estimate."""
+        work = self.work
+        counts = _LoopCounts(work, c)
+        weight_tile, input_tile, input_block, output_tile = self._tile_bytes(c)
+        regions = self._regions(c, counts, weight_tile, input_tile, input_block, output_tile)
+        weight_loads, input_loads = self._load_counts(c, counts)
+        loads_bytes = weight_loads * weight_tile + input_loads * np.where(c.has_scope("inputs", "slice"), input_tile, input_block)
+        out_bytes = _ceil(np.int64(work.groups * work.m * work.n * work.output_bits), 8)
+        dram_bytes = loads_bytes + self._burst_factor(c) * (0 if self.placement.keeps_output else out_bytes)
+        compute, reads = self._compute_cycles(c, counts)
+        ports = self._port_cycles(reads, loads_bytes, out_bytes)
+        transfers = weight_loads + input_loads + counts.blocks
+        dram = self._dram_cycles(dram_bytes, transfers)
+        first = self._dram_cycles(weight_tile + input_block, np.int64(2)) + self._requantize_cycles(output_tile)
+        latency = np.maximum(np.maximum(compute, ports), dram) + first
+        if not all(self.accelerator.memory.buffer_of(operand).double_buffered for operand in OPERANDS):
+            latency = np.maximum(compute, ports) + dram
+        requantize = self._requantize_cycles(out_bytes * 8 // work.output_bits)
+        if self.accelerator.accumulators.double_buffered:
+            latency = np.maximum(latency, requantize)
+        else:
+            latency = latency + requantize
+        energy = self._energy(dram_bytes, reads, latency)
+        return Estimate(regions, self._entries(c), latency, energy, counts.steps)
+
+    # Room --------------------------------------------------------------------------------------------------------
+
+    def _tile_bytes(self, c: Candidates) -> tuple[Column, Column, Column, Column]:
+        """(weights of a step, inputs of a step, inputs of a block over all K, outputs of a block)."""
+        work = self.work
+        weights = _ceil(c.groups * c.n * c.k * work.weight_bits, 8) + _ceil(c.groups * c.n * work.bias_bits, 8)
+        rows = np.minimum(work.rows.in_size, _reach(work.rows, c.rows))
+        columns = np.minimum(work.columns.in_size, _reach(work.columns, c.columns))
+        pixels = c.images * rows * columns * c.groups
+        # A K range that crosses kernel positions needs all channels; one inside a position needs its own.
+        stays_inside = (c.k < work.channels) & ((work.channels % c.k == 0) | (work.window == 1))
+        inputs = _ceil(pixels * np.where(stays_inside, c.k, work.channels) * work.input_bits, 8)
+        block = _ceil(pixels * work.channels * work.input_bits, 8)
+        # Every run of a tile is rounded up to whole bytes; below 8 bits leave room for one byte a run.
+        slack = pixels if work.input_bits % 8 else np.int64(0)
+        outputs = _ceil(c.groups * c.images * c.rows * c.columns * c.n * work.output_bits, 8)
+        if work.output_bits % 8:
+            outputs = outputs + c.images * c.rows * c.columns * c.groups
+        if work.weight_bits % 8:
+            weights = weights + c.groups * c.k
+        return weights, inputs + slack, block + slack, outputs
+
+    def _regions(
+        self, c: Candidates, counts: _LoopCounts, weight_tile: Column, input_tile: Column, input_block: Column,
+        output_tile: Column
+    ) -> dict[str, Column]:
+        memory = self.accelerator.memory
+        buffered = {operand: 2 if memory.buffer_of(operand).double_buffered else 1 for operand in OPERANDS}
+        weight_set = np.where(c.has_scope("weights", "layer"), weight_tile * counts.k * counts.n,
+                              np.where(c.has_scope("weights", "block"), weight_tile * counts.k, weight_tile))
+        input_set = np.where(c.has_scope("inputs", "layer"), input_block * counts.m,
+                             np.where(c.has_scope("inputs", "block"), input_block, input_tile))
+        weights = np.minimum(buffered["weights"], counts.weight_sets(c)) * weight_set
+        inputs = np.minimum(buffered["inputs"], counts.input_sets(c)) * input_set
+        outputs = np.minimum(buffered["outputs"], counts.blocks) * output_tile
+        if self.placement.keeps_output:
+            outputs = counts.blocks * output_tile
+        if not self.loads_inputs:
+            inputs = np.zeros_like(inputs)
+        needed: dict[str, Column] = {}
+        for operand, size in (("weights", weights), ("inputs", inputs), ("outputs", outputs)):
+            home = memory.home(operand)  # type: ignore[arg-type]
+            needed[home] = needed[home] + size if home in needed else size
+        return needed
+
+    def _entries(self, c: Candidates) -> Column:
+        """Accumulator entries per lane, as in `fold_plan.accumulator_entries`."""
+        grid, work = self.accelerator.pe_grid, self.work
+        positions = c.images * c.rows * c.columns
+        if grid.dataflow == "input_stationary":
+            return c.groups * c.n * _ceil(positions, position_lanes(grid))
+        packs = _ceil(c.groups, groups_per_fold(work, grid)) if grid.dataflow == "weight_stationary" else c.groups
+        return packs * _ceil(c.n, channel_lanes(grid)) * _ceil(positions, grid.pixels)
+
+    # Traffic -----------------------------------------------------------------------------------------------------
+
+    def _load_counts(self, c: Candidates, counts: _LoopCounts) -> tuple[Column, Column]:
+        """How many weight tiles and input tiles (or blocks) are loaded."""
+        outer = c.is_weights_outer
+        weight_tiles = counts.g * counts.n * counts.k
+        is_kept = c.has_scope("weights", "layer") | c.has_scope("weights", "block")
+        stays = is_kept | (outer & (counts.k == 1)) | ((counts.n == 1) & (counts.k == 1))
+        weights = np.where(stays, weight_tiles, weight_tiles * counts.m)
+        # A slice meets its successor only where K is whole and the inner loop does not move it.
+        by_block = counts.g * counts.m * np.where(outer & (counts.m > 1) & ~c.has_scope("inputs", "layer"), counts.n, 1)
+        by_slice = np.where(counts.k == 1, by_block, counts.g * counts.m * counts.n * counts.k)
+        inputs = np.where(c.has_scope("inputs", "slice"), by_slice, by_block)
+        if not self.loads_inputs:
+            inputs = np.zeros_like(inputs)
+        return weights, inputs
+
+    def _burst_factor(self, c: Candidates) -> Floats:
+        """Bus bytes per output byte: blocks with a part of the channels are stored in short runs."""
+        work, burst = self.work, self.accelerator.dram.burst_bytes
+        run = np.maximum(1, _ceil(c.groups * c.n * work.output_bits, 8))
+        factor = _ceil(run, burst) * burst / run
+        return np.asarray(np.where(c.groups * c.n < work.groups * work.n, factor, 1.0))
+
+    def _dram_cycles(self, size: Column | Floats, transfers: Column | np.int64) -> Floats:
+        accelerator = self.accelerator
+        latency = (accelerator.read_latency_cycles + accelerator.write_latency_cycles) / 2
+        return np.asarray(size / accelerator.dram_bytes_per_cycle + transfers * latency / accelerator.dma.queues)
+
+    def _requantize_cycles(self, outputs: Column) -> Column:
+        return _ceil(outputs, self.accelerator.requantizer.lanes)
+
+    # Compute -----------------------------------------------------------------------------------------------------
+
+    def _compute_cycles(self, c: Candidates, counts: _LoopCounts) -> tuple[Floats, tuple[Column, Column]]:
+        """Cycles of all folds, and (weight bytes, input bytes) that the grid reads from its buffers."""
+        work, grid = self.work, self.accelerator.pe_grid
+        positions = c.images * c.rows * c.columns
+        position_folds, channel_folds = _ceil(positions, position_lanes(grid)), _ceil(c.n, channel_lanes(grid))
+        packs = _ceil(c.groups, groups_per_fold(work, grid))
+        pieces, length = (np.int64(1), c.k)
+        if grid.reduction == "channels":
+            pieces, length = _ceil(c.k, work.channels), np.minimum(c.k, work.channels)
+        if grid.dataflow == "output_stationary":
+            folds, streamed = c.groups * position_folds * channel_folds * pieces, length
+            weight_reads, input_reads = position_folds, channel_folds
+        elif grid.dataflow == "input_stationary":
+            folds = packs * position_folds * pieces * _ceil(length, reduction_lanes(grid))
+            streamed = np.minimum(c.groups, groups_per_fold(work, grid)) * c.n
+            weight_reads, input_reads = position_folds, np.ones_like(channel_folds)
+        else:
+            folds = packs * channel_folds * pieces * _ceil(length, reduction_lanes(grid))
+            streamed = _ceil(positions, grid.pixels)
+            weight_reads, input_reads = np.ones_like(position_folds), channel_folds
+        per_step = folds * self._fold_cycles(streamed)
+        weights = work.groups * work.n * work.k * weight_reads * counts.m * work.weight_bits // 8
+        inputs = work.groups * work.m * work.k * input_reads * counts.n * work.input_bits // 8
+        edge = preload_cycles(grid, rows=grid.rows) + tail_cycles(grid, rows=grid.rows, columns=grid.columns)
+        return (per_step * counts.steps + (edge if grid.overlap == "full" else 0)).astype(np.float64), (weights, inputs)
+
+    def _fold_cycles(self, streamed: Column) -> Column:
+        grid = self.accelerator.pe_grid
+        if grid.overlap == "none":
+            return streamed + serial_fold_cycles(grid, FoldRun(1, 0, grid.rows, grid.columns))
+        hidden = max(preload_cycles(grid, rows=grid.rows), grid.swap_spacing,
+                     drain_cycles(grid, rows=grid.rows, columns=grid.columns))
+        return np.maximum(streamed, hidden)
+
+    def _port_cycles(self, reads: tuple[Column, Column], fills: Column, outputs: Column) -> Floats:
+        memory = self.accelerator.memory
+        traffic: dict[str, Floats] = {}
+        for operand, size in (("weights", reads[0]), ("inputs", reads[1] + fills), ("outputs", 2 * outputs)):
+            home = memory.home(operand)  # type: ignore[arg-type]
+            traffic[home] = traffic.get(home, np.float64(0)) + size.astype(np.float64)
+        return np.maximum.reduce([size / (memory.buffers[name].bytes_per_cycle * memory.buffers[name].ports)
+                                  for name, size in traffic.items()])
+
+    def _energy(self, dram_bytes: Floats, reads: tuple[Column, Column], cycles: Floats) -> Floats:
+        memory, cost = self.accelerator.memory, self.traffic
+        energy = dram_bytes * cost.dram_pj_per_byte + cycles * cost.idle_pj_per_cycle
+        for operand, size in (("weights", reads[0]), ("inputs", reads[1])):
+            energy = energy + size * cost.buffer_pj_per_byte[memory.home(operand)]  # type: ignore[arg-type]
+        return np.asarray(energy)
+
+
+class _LoopCounts:
+    """Trip counts of the loops over groups, positions, channels and K."""
+
+    def __init__(self, work: GemmWork, c: Candidates) -> None:
+        self.g = _ceil(np.int64(work.groups), c.groups)
+        self.m = (_ceil(np.int64(work.images), c.images) * _ceil(np.int64(work.rows.out_size), c.rows)
+                  * _ceil(np.int64(work.columns.out_size), c.columns))
+        self.n = _ceil(np.int64(work.n), c.n)
+        self.k = _ceil(np.int64(work.k), c.k)
+        self.blocks = self.g * self.m * self.n
+        self.steps = self.blocks * self.k
+
+    def weight_sets(self, c: Candidates) -> Column:
+        """How many sets of weight tiles follow one another in the weights' region."""
+        return np.where(c.has_scope("weights", "layer"), self.g,
+                        np.where(c.has_scope("weights", "block"), self.g * self.n, self.g * self.n * self.k))
+
+    def input_sets(self, c: Candidates) -> Column:
+        return np.where(c.has_scope("inputs", "layer"), self.g,
+                        np.where(c.has_scope("inputs", "block"), self.g * self.m, self.g * self.m * self.k))
+
+
+def _reach(axis: Axis, outputs: Column) -> Column:
+    """Inputs under a window that slides over so many outputs, at most."""
+    stretched = (outputs - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1
+    if axis.stride > (axis.kernel - 1) * axis.dilation + 1:  # the window leaves inputs out
+        stretched = outputs * axis.kernel
+    return np.maximum(1, _ceil(stretched, axis.upsampling))

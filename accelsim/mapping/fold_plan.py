@@ -1,0 +1,201 @@
+"""How an output block times a K range falls into folds of the PE grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.pe_grid import PeGrid
+from accelsim.mapping.fold import FoldRun
+from accelsim.mapping.lowering import GemmWork
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShape:
+    """Sizes of one compute step: `groups` x (`positions` x `k`) by (`k` x `n`); the K range begins at `k_first`."""
+
+    groups: int
+    positions: int
+    n: int
+    k_first: int
+    k: int
+
+    @property
+    def macs(self) -> int:
+        return self.groups * self.positions * self.n * self.k
+
+    @property
+    def outputs(self) -> int:
+        return self.groups * self.positions * self.n
+
+
+def reduction_lanes(grid: PeGrid) -> int:
+    """Reduction steps that one fold holds side by side: rows (WS, IS), columns (dot_product), 1 (OS: K is time)."""
+    return {"weight_stationary": grid.rows, "input_stationary": grid.rows, "dot_product": grid.columns,
+            "output_stationary": 1}[grid.dataflow]
+
+
+def channel_lanes(grid: PeGrid) -> int:
+    """Output channels side by side: columns (WS, OS), rows (dot_product), 1 (IS: N is time)."""
+    return {"weight_stationary": grid.columns, "output_stationary": grid.columns, "dot_product": grid.rows,
+            "input_stationary": 1}[grid.dataflow]
+
+
+def position_lanes(grid: PeGrid) -> int:
+    """Output positions side by side: rows (OS), columns (IS), 1 elsewhere; times the grid's pixels."""
+    lanes = {"output_stationary": grid.rows, "input_stationary": grid.columns}.get(grid.dataflow, 1)
+    return lanes * grid.pixels
+
+
+def accumulator_lanes(grid: PeGrid) -> int:
+    """Accumulator memories: one per column (systolic) or row (dot_product), for each pixel in parallel."""
+    return (grid.rows if grid.dataflow == "dot_product" else grid.columns) * grid.pixels
+
+
+def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
+    """Groups (of a depthwise or grouped convolution) that share a fold.
+
+    Weight stationary places them block-diagonally: rows and columns both split. Input stationary lets them share the rows, their
+    weight streams following one another. The other dataflows have one group a fold. Cells off the diagonal do no MACs.
+    """
+    if grid.reduction == "channels" and work.window > 1:
+        depth = work.channels
+    else:
+        depth = work.k
+    if grid.dataflow == "weight_stationary":
+        return max(1, min(grid.rows // depth, grid.columns // work.n))
+    if grid.dataflow == "input_stationary":
+        return max(1, grid.rows // depth)
+    return 1
+
+
+def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: int, positions: int, n: int) -> int:
+    """Entries per accumulator lane that an output block fills."""
+    per_fold = groups_per_fold(work, grid)
+    if grid.dataflow == "input_stationary":
+        return groups * n * -(-positions // position_lanes(grid))
+    if grid.dataflow == "weight_stationary":
+        packs = -(-groups // per_fold)
+        return packs * -(-n // channel_lanes(grid)) * -(-positions // grid.pixels)
+    return groups * -(-n // channel_lanes(grid)) * -(-positions // grid.pixels)
+
+
+def fits_accumulators(
+    accelerator: Accelerator, work: GemmWork, *, groups: int, positions: int, n: int
+) -> bool:
+    """Whether the block fits into the accumulators (their half, if double buffered)."""
+    entries = accumulator_entries(accelerator.pe_grid, work, groups=groups, positions=positions, n=n)
+    return entries <= accelerator.accumulators.block_entries
+
+
+def reduction_segments(grid: PeGrid, work: GemmWork, block: BlockShape) -> list[tuple[int, int]]:
+    """(count, length) of the pieces of the K range that a fold must not cross, in order.
+
+    With reduction `window_channels` the whole range is one piece; with `channels` each kernel position is one.
+    """
+    if grid.reduction == "window_channels":
+        return [(1, block.k)]
+    channels, first, last = work.channels, block.k_first, block.k_first + block.k
+    head = min(last, -(-first // channels) * channels) - first
+    whole = (last - first - head) // channels
+    tail = last - first - head - whole * channels
+    return [(count, length) for count, length in ((1, head), (whole, channels), (1, tail)) if count and length]
+
+
+def fold_runs(grid: PeGrid, work: GemmWork, block: BlockShape) -> list[FoldRun]:
+    """The folds of a step in order of execution: per group pack, per channel (or position) fold, ascending K."""
+    runs: list[FoldRun] = []
+    for run in _folds(grid, work, block):
+        if runs and (runs[-1].streamed, runs[-1].rows, runs[-1].columns) == (run.streamed, run.rows, run.columns):
+            runs[-1] = FoldRun(runs[-1].count + run.count, run.streamed, run.rows, run.columns)
+        else:
+            runs.append(run)
+    return runs
+
+
+def _pieces(length: int, lanes: int) -> list[tuple[int, int]]:
+    """`length` cut into full pieces of `lanes` and a rest: (count, piece)."""
+    full, rest = divmod(length, lanes)
+    return [(count, piece) for count, piece in ((full, lanes), (1, rest)) if count and piece]
+
+
+def _repeated(pieces: list[tuple[int, int]]) -> Iterator[int]:
+    for count, piece in pieces:
+        for _ in range(count):
+            yield piece
+
+
+def _folds(grid: PeGrid, work: GemmWork, block: BlockShape) -> Iterator[FoldRun]:
+    segments = reduction_segments(grid, work, block)
+    if not grid.trims_partial_folds:
+        yield from _untrimmed(grid, work, block, segments)
+        return
+    per_fold = groups_per_fold(work, grid)
+    reduction = [piece for length in _repeated(segments) for piece in _pieces(length, reduction_lanes(grid))]
+    for groups in _repeated(_pieces(block.groups, per_fold)):
+        if grid.dataflow == "output_stationary":
+            for positions in _repeated(_pieces(block.positions, position_lanes(grid))):
+                for n in _repeated(_pieces(block.n, grid.columns)):
+                    for length in _repeated(segments):
+                        yield FoldRun(1, length, -(-positions // grid.pixels), n)
+        elif grid.dataflow == "input_stationary":
+            for positions in _repeated(_pieces(block.positions, position_lanes(grid))):
+                for count, k in reduction:
+                    yield FoldRun(count, groups * block.n, groups * k, -(-positions // grid.pixels))
+        else:
+            streamed = -(-block.positions // grid.pixels)
+            for n in _repeated(_pieces(block.n, channel_lanes(grid))):
+                for count, k in reduction:
+                    rows, columns = (n, k) if grid.dataflow == "dot_product" else (groups * k, groups * n)
+                    yield FoldRun(count, streamed, rows, columns)
+
+
+def _untrimmed(
+    grid: PeGrid, work: GemmWork, block: BlockShape, segments: list[tuple[int, int]]
+) -> Iterator[FoldRun]:
+    """Folds that all occupy the whole grid, so that only their streamed lengths tell them apart."""
+    rows, columns, lanes = grid.rows, grid.columns, reduction_lanes(grid)
+    position_folds = -(-block.positions // position_lanes(grid))
+    channel_folds = -(-block.n // channel_lanes(grid))
+    if grid.dataflow == "output_stationary":
+        tiles = block.groups * position_folds * channel_folds
+        if len(segments) == 1:
+            yield FoldRun(tiles * segments[0][0], segments[0][1], rows, columns)
+            return
+        for _ in range(tiles):
+            for count, length in segments:
+                yield FoldRun(count, length, rows, columns)
+        return
+    reduction_folds = sum(count * -(-length // lanes) for count, length in segments)
+    if grid.dataflow == "input_stationary":
+        for count, groups in _pieces(block.groups, groups_per_fold(work, grid)):
+            yield FoldRun(count * position_folds * reduction_folds, groups * block.n, rows, columns)
+        return
+    packs = -(-block.groups // groups_per_fold(work, grid))
+    yield FoldRun(packs * channel_folds * reduction_folds, -(-block.positions // grid.pixels), rows, columns)
+
+
+def operand_reads(grid: PeGrid, work: GemmWork, block: BlockShape) -> tuple[int, int]:
+    """(weight elements, input elements) that the grid reads from the on-chip buffers in this step.
+
+    The stationary operand is read once; the streamed ones once for every fold of the dimension that they do not have.
+    """
+    weights = block.groups * block.n * block.k
+    inputs = block.groups * block.positions * block.k
+    position_folds = -(-block.positions // position_lanes(grid))
+    channel_folds = -(-block.n // channel_lanes(grid))
+    if grid.dataflow == "output_stationary":
+        return weights * position_folds, inputs * channel_folds
+    if grid.dataflow == "input_stationary":
+        return weights * position_folds, inputs
+    return weights, inputs * channel_folds
+
+
+def accumulator_updates(grid: PeGrid, work: GemmWork, block: BlockShape) -> int:
+    """Additions into the accumulator memory: one per output and K-fold; output stationary drains each output once a range."""
+    if grid.dataflow == "output_stationary":
+        return block.outputs
+    lanes = reduction_lanes(grid)
+    segments = reduction_segments(grid, work, block)
+    return block.outputs * sum(count * -(-length // lanes) for count, length in segments)

@@ -1,0 +1,260 @@
+"""From a tiling to the program of a grid layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.memory import Operand
+from accelsim.mapping.fold import StreamTiming, stream_timing
+from accelsim.mapping.fold_plan import BlockShape, accumulator_updates, fold_runs, operand_reads
+from accelsim.mapping.footprint import Footprint, Positions, input_footprint, output_footprint, weight_footprint
+from accelsim.mapping.lowering import GemmWork, lower
+from accelsim.mapping.placement import IN_DRAM, Placement
+from accelsim.mapping.port import port_cycles
+from accelsim.mapping.program import Compute, LayerProgram, Load, Range, Requantize, Step, Store
+from accelsim.mapping.tiling import Tiling, ranges
+from accelsim.workload.layer import Layer
+
+
+class _Tile(NamedTuple):
+    """One compute step before it has operands: indexes into the loops."""
+
+    block: int
+    groups: Range
+    positions: Positions
+    n: Range
+    k: Range
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """One load: what it brings and which steps use it."""
+
+    operand: Operand
+    tensor: str
+    ranges: tuple[Range, ...]
+    footprint: Footprint
+    first_step: int
+    last_step: int
+    index: int = -1
+
+
+class _BlockCosts(NamedTuple):
+    timing: StreamTiming
+    weight_read_bytes: int
+    input_read_bytes: int
+    accumulator_updates: int
+
+
+def build_grid_program(
+    layer: Layer, tiling: Tiling, accelerator: Accelerator, placement: Placement = IN_DRAM
+) -> LayerProgram:
+    """The steps of a grid layer under this tiling; the same tiling gives the same steps on every memory system."""
+    return _GridProgramBuilder(layer, lower(layer), tiling, accelerator, placement).build()
+
+
+class _GridProgramBuilder:
+    """Walks the loops once to find the loads, and once more to write the steps."""
+
+    def __init__(
+        self, layer: Layer, work: GemmWork, tiling: Tiling, accelerator: Accelerator, placement: Placement
+    ) -> None:
+        self.layer, self.work, self.tiling, self.accelerator = layer, work, tiling, accelerator
+        self.placement = placement
+        self.loads_inputs = layer.streamed.name not in placement.resident_inputs
+        self.tiles = self._tiles()
+        self.weight_loads = self._weight_loads()
+        self.input_loads = self._input_loads()
+        self._costs: dict[BlockShape, _BlockCosts] = {}
+
+    def _tiles(self) -> list[_Tile]:
+        work, tiling = self.work, self.tiling
+        positions, channels = tiling.position_blocks(work), list(ranges(work.n, tiling.n))
+        tiles, block = [], 0
+        for groups in ranges(work.groups, tiling.groups):
+            if tiling.order == "inputs_outer":
+                blocks = [(p, n) for p in positions for n in channels]
+            else:
+                blocks = [(p, n) for n in channels for p in positions]
+            for p, n in blocks:
+                tiles.extend(_Tile(block, groups, p, n, k) for k in ranges(work.k, tiling.k))
+                block += 1
+        return tiles
+
+    def _weight_loads(self) -> list[_Transfer]:
+        tiling, loads = self.tiling, _LoadList()
+        for step, tile in enumerate(self.tiles):
+            key = (tile.groups, tile.n, tile.k)
+            epoch = {"slice": key, "block": (tile.groups, tile.n), "layer": tile.groups}[tiling.weight_scope]
+            if not loads.reuse(step, key, epoch):
+                loads.add(_Transfer("weights", self.layer.stationary.name, key, self._weight_footprint(tile), step, step),
+                          key)
+        return loads.per_step
+
+    def _input_loads(self) -> list[_Transfer]:
+        tiling, loads, whole = self.tiling, _LoadList(), (0, self.work.k)
+        for step, tile in enumerate(self.tiles):
+            k = tile.k if tiling.input_scope == "slice" else whole
+            m = self._m(tile.positions)
+            key = (tile.groups, m, k)
+            epoch = {"slice": key, "block": (tile.groups, m), "layer": tile.groups}[tiling.input_scope]
+            if not loads.reuse(step, key, epoch):
+                footprint = input_footprint(self.work, tile.positions, groups=tile.groups[1] - tile.groups[0],
+                                            k_first=k[0], k_last=k[1])
+                loads.add(_Transfer("inputs", self.layer.streamed.name, key, footprint, step, step), key)
+        return loads.per_step
+
+    def _m(self, positions: Positions) -> Range:
+        first = positions.first_m(self.work)
+        return first, first + positions.count
+
+    def _weight_footprint(self, tile: _Tile) -> Footprint:
+        return weight_footprint(
+            self.work, groups=tile.groups[1] - tile.groups[0], n=tile.n[1] - tile.n[0], k=tile.k[1] - tile.k[0],
+            has_bias=tile.k[0] == 0, is_activation=self.layer.weights is None)
+
+    def build(self) -> LayerProgram:
+        steps = self._steps()
+        return LayerProgram(layer=self.layer.name, unit="pe_grid", steps=tuple(steps), region_bytes=self._regions(),
+                            mapping=str(self.tiling), placement=self.placement)
+
+    def _steps(self) -> list[Step]:
+        steps: list[Step] = []
+        delayed: Store | None = None
+        self._append_loads(steps, 0)
+        for i, tile in enumerate(self.tiles):
+            if i + 1 < len(self.tiles):
+                self._append_loads(steps, i + 1)
+            if delayed is not None:
+                steps.append(delayed._replace(index=len(steps)))
+                delayed = None
+            steps.append(self._compute(len(steps), i))
+            if tile.k[1] < self.work.k:
+                continue
+            outputs = self._block_shape(tile).outputs
+            footprint = self._output_footprint(tile)
+            steps.append(Requantize(len(steps), tile.block, outputs, footprint.bytes))
+            if self.placement.keeps_output:
+                continue
+            store = self._store(len(steps), tile, footprint)
+            if self.tiling.store_lag and i + 1 < len(self.tiles):
+                delayed = store
+            else:
+                steps.append(store)
+        return steps
+
+    def _append_loads(self, steps: list[Step], step: int) -> None:
+        for transfer in self._transfers(step):
+            if transfer.first_step == step:
+                transfer.index = len(steps)
+                steps.append(Load(transfer.index, transfer.operand, transfer.tensor, transfer.ranges,
+                                  transfer.footprint.bytes, *self._bus(transfer.footprint)))
+
+    def _transfers(self, step: int) -> list[_Transfer]:
+        """The loads that a step uses; a resident input needs none."""
+        weights, inputs = self.weight_loads[step], self.input_loads[step]
+        return [weights, inputs] if self.loads_inputs else [weights]
+
+    def _bus(self, footprint: Footprint) -> tuple[int, int]:
+        return (footprint.bus_bytes(burst_bytes=self.accelerator.dram.burst_bytes),
+                footprint.requests(burst_bytes=self.accelerator.dma.burst_bytes))
+
+    def _compute(self, index: int, step: int) -> Compute:
+        tile, transfers = self.tiles[step], self._transfers(step)
+        shape = self._block_shape(tile)
+        costs = self._block_costs(shape)
+        is_last = tile.k[1] == self.work.k
+        memory = self.accelerator.memory
+        reads = {memory.home("weights"): costs.weight_read_bytes}
+        reads[memory.home("inputs")] = reads.get(memory.home("inputs"), 0) + costs.input_read_bytes
+        traffic = dict(reads)
+        for transfer in transfers:
+            if transfer.first_step == step:
+                home = memory.home(transfer.operand)
+                traffic[home] = traffic.get(home, 0) + transfer.footprint.bytes
+        if is_last:  # written by the requantizer, read again by the DMA
+            home = memory.home("outputs")
+            traffic[home] = traffic.get(home, 0) + 2 * self._output_footprint(tile).bytes
+        return Compute(
+            index=index, block=tile.block, groups=tile.groups, m=self._m(tile.positions), n=tile.n, k=tile.k,
+            needs_weights=tuple(t.index for t in transfers if t.first_step == step and t.operand == "weights"),
+            needs_inputs=tuple(t.index for t in transfers if t.first_step == step and t.operand == "inputs"),
+            frees=tuple(t.index for t in transfers if t.last_step == step),
+            is_first=tile.k[0] == 0, is_last=is_last, timing=costs.timing,
+            port_cycles=port_cycles(memory, traffic), macs=shape.macs,
+            accumulator_updates=costs.accumulator_updates, read_bytes=tuple(reads.items()))
+
+    def _store(self, index: int, tile: _Tile, footprint: Footprint) -> Store:
+        return Store(index, tile.block, self.layer.output.name, (tile.groups, self._m(tile.positions), tile.n),
+                     footprint.bytes, *self._bus(footprint))
+
+    def _block_shape(self, tile: _Tile) -> BlockShape:
+        return BlockShape(groups=tile.groups[1] - tile.groups[0], positions=tile.positions.count,
+                          n=tile.n[1] - tile.n[0], k_first=tile.k[0], k=tile.k[1] - tile.k[0])
+
+    def _block_costs(self, shape: BlockShape) -> _BlockCosts:
+        costs = self._costs.get(shape)
+        if costs is None:
+            grid, work = self.accelerator.pe_grid, self.work
+            weights, inputs = operand_reads(grid, work, shape)
+            costs = self._costs[shape] = _BlockCosts(
+                timing=stream_timing(grid, fold_runs(grid, work, shape)),
+                weight_read_bytes=-(-weights * work.weight_bits // 8),
+                input_read_bytes=-(-inputs * work.input_bits // 8),
+                accumulator_updates=accumulator_updates(grid, work, shape))
+        return costs
+
+    def _output_footprint(self, tile: _Tile) -> Footprint:
+        return output_footprint(self.work, positions=tile.positions.count, groups=tile.groups[1] - tile.groups[0],
+                                n=tile.n[1] - tile.n[0])
+
+    def _regions(self) -> dict[Operand, int]:
+        weights = self._region("weights", self.weight_loads, self.tiling.weight_scope)
+        inputs = self._region("inputs", self.input_loads, self.tiling.input_scope) if self.loads_inputs else 0
+        sizes: dict[int, int] = {tile.block: self._output_footprint(tile).bytes for tile in self.tiles}
+        buffered = 2 if self.accelerator.memory.buffer_of("outputs").double_buffered else 1
+        outputs = sum(sizes.values())
+        if not self.placement.keeps_output:
+            outputs = min(outputs, buffered * max(sizes.values()))
+        return {"weights": weights, "inputs": inputs, "outputs": outputs}
+
+    def _region(self, operand: Operand, loads: list[_Transfer], scope: str) -> int:
+        """Room for the largest set of tiles that is live at once, twice if the next set loads meanwhile."""
+        sets: dict[object, int] = {}
+        total = 0
+        for step, transfer in enumerate(loads):
+            if transfer.first_step != step:
+                continue
+            groups, outer, k = transfer.ranges
+            key: object = {"slice": (groups, outer, k), "block": (groups, outer), "layer": groups}[scope]
+            sets[key, step if scope == "slice" else 0] = sets.get((key, step if scope == "slice" else 0), 0) \
+                + transfer.footprint.bytes
+            total += transfer.footprint.bytes
+        buffered = 2 if self.accelerator.memory.buffer_of(operand).double_buffered else 1
+        return min(total, buffered * max(sets.values()))
+
+
+class _LoadList:
+    """The load that each step uses, shared between steps while its tile stays on chip."""
+
+    def __init__(self) -> None:
+        self.per_step: list[_Transfer] = []
+        self._kept: dict[object, _Transfer] = {}
+        self._epoch: object = None
+
+    def reuse(self, step: int, key: object, epoch: object) -> bool:
+        if epoch != self._epoch:
+            self._kept.clear()
+            self._epoch = epoch
+        kept = self._kept.get(key)
+        if kept is None:
+            return False
+        kept.last_step = step
+        self.per_step.append(kept)
+        return True
+
+    def add(self, transfer: _Transfer, key: object) -> None:
+        self._kept[key] = transfer
+        self.per_step.append(transfer)

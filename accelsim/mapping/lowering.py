@@ -1,0 +1,113 @@
+"""A grid layer as matrix products: what the PE grid really executes.
+
+A convolution runs as an implicit GEMM: position m is one (image, row, column) of the output, reduction step k one
+(r, s, c) of the window with c fastest, n one output channel. Nothing is copied for it: tiles of the input are loaded with
+their halo as they lie in DRAM (`accelsim.mapping.footprint`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.workload.layer import Layer
+from accelsim.workload.operation import Convolution, MatMul
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One spatial axis of a window sliding over an input: output p reads inputs ``p*stride + r*dilation - pad``.
+
+    `upsampling` u > 1 places u - 1 zeros between neighbouring inputs (transposed convolution); only every u-th position
+    of the stretched axis is real.
+    """
+
+    in_size: int
+    out_size: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+    upsampling: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GemmWork:
+    """`groups` independent products of (m x k) by (k x n), and the geometry behind m and k.
+
+    Parameters
+    ----------
+    groups : groups of a convolution, or the batch of a matrix product.
+    images : N; the positions of a group are images x rows.out_size x columns.out_size.
+    channels : c, input channels of one group; k = rows.kernel * columns.kernel * channels.
+    n : output channels of one group.
+    has_channel_groups : True where groups are slices of the channels of one tensor (convolution), False where each
+        group is a matrix of its own (batched product).
+    weight_bits, input_bits, output_bits, bias_bits : element widths; bias_bits is 0 without a bias.
+    """
+
+    groups: int
+    images: int
+    rows: Axis
+    columns: Axis
+    channels: int
+    n: int
+    has_channel_groups: bool
+    weight_bits: int
+    input_bits: int
+    output_bits: int
+    bias_bits: int = 0
+
+    @property
+    def window(self) -> int:
+        """Kernel positions."""
+        return self.rows.kernel * self.columns.kernel
+
+    @property
+    def m(self) -> int:
+        return self.images * self.rows.out_size * self.columns.out_size
+
+    @property
+    def k(self) -> int:
+        return self.window * self.channels
+
+    @property
+    def macs(self) -> int:
+        return self.groups * self.m * self.k * self.n
+
+
+def lower(layer: Layer) -> GemmWork:
+    """The matrix products of a grid layer.
+
+    Examples
+    --------
+    >>> from accelsim.workload.operation import MatMul
+    >>> from accelsim.workload.tensor import Tensor
+    >>> layer = Layer("fc", MatMul(m=2, k=64, n=10), (Tensor("x", (2, 64), 8),), Tensor("y", (2, 10), 8),
+    ...               weights=Tensor("w", (10, 64), 4, is_constant=True))
+    >>> work = lower(layer)
+    >>> work.m, work.k, work.n, work.weight_bits
+    (2, 64, 10, 4)
+    """
+    operation = layer.operation
+    assert isinstance(operation, Convolution | MatMul), "only grid layers are lowered"
+    if isinstance(operation, MatMul):
+        rows, columns = Axis(operation.m, operation.m), Axis(1, 1)
+        groups, images, channels, n = operation.batch, 1, operation.k, operation.n
+    else:
+        rows, columns = (_axis(operation, axis) for axis in (0, 1))
+        groups, images = operation.groups, operation.batch
+        channels, n = operation.in_channels // groups, operation.out_channels // groups
+    return GemmWork(
+        groups=groups, images=images, rows=rows, columns=columns, channels=channels, n=n,
+        has_channel_groups=isinstance(operation, Convolution), weight_bits=layer.stationary.bits,
+        input_bits=layer.streamed.bits, output_bits=layer.output.bits,
+        bias_bits=layer.bias.bits if layer.bias is not None else 0)
+
+
+def _axis(convolution: Convolution, axis: int) -> Axis:
+    size, kernel, dilation = convolution.in_size[axis], convolution.kernel[axis], convolution.dilation[axis]
+    pad, out = convolution.pads[axis], convolution.out_size[axis]
+    if convolution.is_transposed:
+        # The flipped kernel slides with stride 1 over the stretched input; its padding is what the kernel's reach leaves.
+        return Axis(size, out, kernel, 1, dilation, dilation * (kernel - 1) - pad, convolution.stride[axis])
+    return Axis(size, out, kernel, convolution.stride[axis], dilation, pad)

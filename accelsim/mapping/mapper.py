@@ -1,0 +1,143 @@
+"""Chooses the mapping of a layer: all candidates by the fast cost model, the best few by the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim.errors import MappingError
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.mapping.candidates import Candidates, candidates
+from accelsim.mapping.cost import CostModel, Estimate, TrafficCost
+from accelsim.mapping.grid_program import build_grid_program
+from accelsim.mapping.lowering import GemmWork, lower
+from accelsim.mapping.options import MappingOptions, Objective
+from accelsim.mapping.placement import IN_DRAM, Placement
+from accelsim.mapping.program import LayerProgram
+from accelsim.mapping.tiling import Tiling
+from accelsim.mapping.vector_program import build_vector_program
+from accelsim.workload.layer import Layer
+
+#: Runs a layer's program and returns what it cost by the objective (lower is better). The simulator passes itself in.
+Prove = Callable[[LayerProgram], float]
+
+#: Estimates that differ by less than this are a tie: the fast model is no finer. Fewer steps then win.
+_RESOLUTION = 0.01
+
+#: A program longer than this is only considered when nothing shorter fits.
+_MOST_STEPS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mapper:
+    """A deterministic mapper for one accelerator.
+
+    Parameters
+    ----------
+    options : objective, and how many candidates are proved.
+    traffic : costs of moving bytes, for the energy objectives.
+    prove : runs a program and returns its cost.
+    """
+
+    accelerator: Accelerator
+    options: MappingOptions
+    traffic: TrafficCost
+    prove: Prove
+
+    def map(self, layer: Layer, placement: Placement = IN_DRAM) -> LayerProgram:
+        """The program of a layer.
+
+        Raises
+        ------
+        MappingError : no tile of the layer fits; says which buffer is too small and what it would have to hold. An
+            operand is wider than the PEs can multiply.
+        """
+        return self.program(layer, self.tiling(layer, placement), placement)
+
+    def program(self, layer: Layer, tiling: Tiling | None, placement: Placement = IN_DRAM) -> LayerProgram:
+        """The program of a layer under a chosen tiling (None for the vector unit, which needs none)."""
+        if tiling is None:
+            return build_vector_program(layer, self.accelerator, placement)
+        return build_grid_program(layer, tiling, self.accelerator, placement)
+
+    def tiling(self, layer: Layer, placement: Placement = IN_DRAM) -> Tiling | None:
+        """The tiling that costs least in the simulator; None for a layer of the vector unit."""
+        if not layer.is_on_grid:
+            return None
+        self._check_widths(layer)
+        tilings = self.best_tilings(layer, placement)
+        if len(tilings) == 1:
+            return tilings[0]
+        costs = [(self.prove(self.program(layer, tiling, placement)), place) for place, tiling in enumerate(tilings)]
+        return tilings[min(costs)[1]]
+
+    def best_tilings(self, layer: Layer, placement: Placement = IN_DRAM) -> list[Tiling]:
+        """The tilings worth proving, best estimate first; ties within the model's resolution go to fewer steps, then to the
+        earlier candidate."""
+        work = lower(layer)
+        model = CostModel(work, self.accelerator, placement, traffic=self.traffic,
+                          loads_inputs=layer.streamed.name not in placement.resident_inputs)
+        every = candidates(work, self.accelerator.pe_grid)
+        estimate = model.estimate(every)
+        fitting = np.flatnonzero(self._fits(estimate, placement))
+        if fitting.size == 0:
+            raise self._nothing_fits(layer, every, estimate, placement)
+        short = fitting[estimate.steps[fitting] <= _MOST_STEPS]
+        fitting = short if short.size else fitting[np.argsort(estimate.steps[fitting], kind="stable")[:1]]
+        score = self._score(estimate)[fitting]
+        grade = np.floor((score / score.min() - 1) / _RESOLUTION)
+        best = fitting[np.lexsort((estimate.steps[fitting], grade))]
+        return self._distinct(every, best, work)
+
+    def _distinct(self, every: Candidates, best: npt.NDArray[np.int64], work: GemmWork) -> list[Tiling]:
+        """The first candidates that differ in their tiles, each with the store lag that suits its output buffer."""
+        chosen: list[Tiling] = []
+        for index in best:
+            tiling = every.tiling(int(index))
+            if any(replace(other, store_lag=0) == tiling for other in chosen):
+                continue
+            chosen.append(tiling)
+            if len(chosen) == self.options.proved_candidates:
+                break
+        if self.options.proved_candidates > 1 and self.accelerator.memory.buffer_of("outputs").double_buffered:
+            chosen.append(replace(chosen[0], store_lag=1))
+        return chosen
+
+    def _fits(self, estimate: Estimate, placement: Placement) -> npt.NDArray[np.bool_]:
+        fits = estimate.entries <= self.accelerator.accumulators.block_entries
+        for name, room in placement.free_bytes(self.accelerator).items():
+            if name in estimate.region_bytes:
+                fits = fits & (estimate.region_bytes[name] <= room)
+        return np.asarray(fits)
+
+    def _score(self, estimate: Estimate) -> npt.NDArray[np.float64]:
+        scores: dict[Objective, npt.NDArray[np.float64]] = {
+            "latency": estimate.cycles, "energy": estimate.energy_pj, "edp": estimate.cycles * estimate.energy_pj}
+        return scores[self.options.objective]
+
+    def _check_widths(self, layer: Layer) -> None:
+        precision = self.accelerator.pe_grid.precision
+        if precision.executed_bits(weight_bits=layer.weight_bits, input_bits=layer.input_bits) is None:
+            raise MappingError(
+                f"expected operands of at most {precision.weight_bits}-bit weights and {precision.input_bits}-bit inputs on "
+                f"{self.accelerator.name}, got {layer.weight_bits} and {layer.input_bits}", field=layer.name)
+
+    def _nothing_fits(
+        self, layer: Layer, every: Candidates, estimate: Estimate, placement: Placement
+    ) -> MappingError:
+        """Blame the buffer that needs the most relative to its size, for the candidate that comes closest to fitting."""
+        accumulators = self.accelerator.accumulators
+        legal = estimate.entries <= accumulators.block_entries
+        if not legal.any():
+            return MappingError(f"needs at least {int(estimate.entries.min())} accumulator entries per lane, "
+                                f"{self.accelerator.name} has {accumulators.block_entries}", field=layer.name)
+        room = placement.free_bytes(self.accelerator)
+        names = list(estimate.region_bytes)
+        fill = np.stack([np.where(legal, estimate.region_bytes[name] / max(1, room[name]), np.inf) for name in names])
+        closest = int(np.argmin(fill.max(axis=0)))
+        name = names[int(np.argmax(fill[:, closest]))]
+        return MappingError(f"its smallest tiles need at least {int(estimate.region_bytes[name][closest])} B in buffer {name}, "
+                            f"which has {room[name]} B", field=layer.name)

@@ -1,0 +1,164 @@
+"""The stream of steps that the machine executes: what is loaded, computed, requantized and stored, in which order.
+
+Steps hold index ranges and sizes, never data. The program order is the order of the DMA's grants (arbitration
+`program_order`), of room in the buffers and of every unit's queue; the units run apart from each other and wait only for operands, room
+and each other's results.
+
+Program order of a layer: the loads of step i + 1 stand before the compute of step i, so that they overlap
+where the buffers have room for both; without room they wait for step i to release its tiles. Every wait is for a step that stands
+earlier, or for the one compute step just behind a load, which needs nothing behind itself: so no program can deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from accelsim.hardware.memory import Operand
+from accelsim.mapping.fold import StreamTiming
+from accelsim.mapping.placement import IN_DRAM, Placement
+
+#: A half-open index range.
+Range = tuple[int, int]
+
+
+class Load(NamedTuple):
+    """Bring a tile from DRAM into the region of its operand.
+
+    `ranges` are (first, last) of the tile's loops: groups, positions (m) or channels (n), and k for grid layers; flat
+    element ranges for vector layers.
+    """
+
+    index: int
+    operand: Operand
+    tensor: str
+    ranges: tuple[Range, ...]
+    tile_bytes: int
+    bus_bytes: int
+    requests: int
+
+
+class Compute(NamedTuple):
+    """An output block [m] x [n] (of groups [g]) times a K range on the PE grid."""
+
+    index: int
+    block: int
+    groups: Range
+    m: Range
+    n: Range
+    k: Range
+    needs_weights: tuple[int, ...]
+    needs_inputs: tuple[int, ...]
+    frees: tuple[int, ...]
+    is_first: bool
+    is_last: bool
+    timing: StreamTiming
+    port_cycles: int
+    macs: int
+    accumulator_updates: int
+    read_bytes: tuple[tuple[str, int], ...]
+
+
+class Requantize(NamedTuple):
+    """Turn a finished block of accumulators into outputs."""
+
+    index: int
+    block: int
+    outputs: int
+    output_bytes: int
+
+
+class VectorCompute(NamedTuple):
+    """A range of output elements on the vector unit."""
+
+    index: int
+    block: int
+    elements: Range
+    needs_inputs: tuple[int, ...]
+    frees: tuple[int, ...]
+    operations: int
+    port_cycles: int
+    output_bytes: int
+    read_bytes: tuple[tuple[str, int], ...]
+
+
+class Store(NamedTuple):
+    """Write a block of outputs to DRAM and free its room."""
+
+    index: int
+    block: int
+    tensor: str
+    ranges: tuple[Range, ...]
+    tile_bytes: int
+    bus_bytes: int
+    requests: int
+
+
+Step = Load | Compute | Requantize | VectorCompute | Store
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProgram:
+    """The steps of one layer.
+
+    Parameters
+    ----------
+    layer : its name. unit : "pe_grid" or "vector_unit".
+    steps : in program order; `index` of a step is its place.
+    region_bytes : room of each operand in its buffer while this layer runs.
+    mapping : tile sizes and loop order in words.
+    placement : which inputs are on chip already, and whether the output stays there.
+    prefetch : loads of the next layer's first weights, carried out at this layer's end; their indexes are the next
+        layer's.
+    prefetched : indexes of own loads that the layer before carried out.
+    """
+
+    layer: str
+    unit: str
+    steps: tuple[Step, ...]
+    region_bytes: Mapping[Operand, int]
+    mapping: str
+    placement: Placement = IN_DRAM
+    prefetch: tuple[Load, ...] = ()
+    prefetched: frozenset[int] = frozenset()
+
+    def lines(self) -> Iterator[str]:
+        """The program as text, a line a step."""
+        yield f"layer {self.layer}: {self.unit}; {self.mapping}"
+        for operand, size in self.region_bytes.items():
+            yield f"  region {operand}: {size} B"
+        for step in self.steps:
+            yield f"  {step.index:5d}  {_step_text(step)}"
+        for load in self.prefetch:
+            yield f"  prefetch for the next layer: {_step_text(load)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The programs of a network's layers, in order of execution."""
+
+    layers: tuple[LayerProgram, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(line for layer in self.layers for line in layer.lines())
+
+
+def _ranges_text(ranges: tuple[Range, ...]) -> str:
+    return " ".join(f"[{first}:{last}]" for first, last in ranges)
+
+
+def _step_text(step: Step) -> str:
+    match step:
+        case Load():
+            return f"load {step.operand} {step.tensor}{_ranges_text(step.ranges)}: {step.tile_bytes} B"
+        case Compute():
+            bias = ", from the bias" if step.is_first else ""
+            return (f"compute g{_ranges_text((step.groups,))} m{_ranges_text((step.m,))} n{_ranges_text((step.n,))} "
+                    f"k{_ranges_text((step.k,))}: {step.timing.ideal_cycles} cycles of operands{bias}")
+        case Requantize():
+            return f"requantize block {step.block}: {step.outputs} outputs"
+        case VectorCompute():
+            return f"vector {_ranges_text((step.elements,))}: {step.operations} operations"
+        case Store():
+            return f"store {step.tensor}{_ranges_text(step.ranges)}: {step.tile_bytes} B"

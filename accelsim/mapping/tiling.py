@@ -1,0 +1,73 @@
+"""Sizes of the tiles of a grid layer, the order of the loops over them and what stays on chip meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from accelsim.mapping.footprint import Positions
+from accelsim.mapping.lowering import GemmWork
+
+#: How long a tile stays: `slice` for its step (and the next, if that needs the same), `block` while the loop around it
+#: stands still, `layer` until the layer (or its group block) ends.
+Scope = Literal["slice", "block", "layer"]
+LoopOrder = Literal["weights_outer", "inputs_outer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """A mapping of one grid layer.
+
+    Parameters
+    ----------
+    groups : groups per block; more than one only with all of n and k.
+    images, rows, columns : positions per block: several images, or several rows of one, or a part of one row.
+    n : output channels per block (of one group).
+    k : reduction steps per compute step.
+    order : which loop is outside: over channel blocks (each weight tile meets all positions) or over position blocks.
+    weight_scope : `slice` (a tile per step), `block` (all K of a channel block), `layer` (all).
+    input_scope : `slice` (the K range of the step), `block` (all K of a position block), `layer` (all).
+    store_lag : a block's store stands in the program before (0) or after (1) the loads of the step after the next.
+    """
+
+    groups: int
+    images: int
+    rows: int
+    columns: int
+    n: int
+    k: int
+    order: LoopOrder = "inputs_outer"
+    weight_scope: Scope = "slice"
+    input_scope: Scope = "slice"
+    store_lag: int = 0
+
+    @property
+    def positions(self) -> int:
+        return self.images * self.rows * self.columns
+
+    def position_blocks(self, work: GemmWork) -> list[Positions]:
+        """All position blocks in ascending m."""
+        return [
+            Positions((i, min(i + self.images, work.images)), (p, min(p + self.rows, work.rows.out_size)),
+                      (q, min(q + self.columns, work.columns.out_size)))
+            for i in range(0, work.images, self.images)
+            for p in range(0, work.rows.out_size, self.rows)
+            for q in range(0, work.columns.out_size, self.columns)
+        ]
+
+    def __str__(self) -> str:
+        groups = f"g={self.groups} " if self.groups > 1 else ""
+        order = "channels, positions" if self.order == "weights_outer" else "positions, channels"
+        return (f"{groups}m={self.positions} n={self.n} k={self.k}, loops: {order}, k; "
+                f"weights kept per {self.weight_scope}, inputs per {self.input_scope}")
+
+
+def ranges(size: int, step: int) -> Iterator[tuple[int, int]]:
+    """[first, last) pieces of `size`.
+
+    >>> list(ranges(10, 4))
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    for first in range(0, size, step):
+        yield first, min(first + step, size)

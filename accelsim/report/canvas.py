@@ -1,0 +1,77 @@
+"""Where figures are drawn: matplotlib's object-oriented interface, no pyplot, and bytes that are the same on every run.
+
+Settings that matplotlib only reads from its global dictionary (the salt of the SVG's ids, text as text) are set for the
+time of one drawing and put back.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from accelsim.report.palette import GROUND, INK, MUTED, RULE
+
+ImageFormat = Literal["png", "svg"]
+
+#: Dots per inch of the PNG: sharp on paper and on screens.
+PNG_DPI = 160
+
+_STYLE: dict[str, object] = {
+    "svg.fonttype": "none", "font.family": ["DejaVu Sans"], "font.size": 9.0, "text.parse_math": False,
+    "text.color": INK, "axes.edgecolor": RULE, "axes.labelcolor": INK, "axes.facecolor": GROUND, "axes.grid": True,
+    "axes.grid.axis": "y", "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.titlelocation": "left", "axes.titlesize": 11.0, "axes.titleweight": "bold", "grid.color": RULE,
+    "grid.linewidth": 0.7, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelsize": 8.0, "ytick.labelsize": 8.0,
+    "legend.frameon": False, "legend.fontsize": 8.5, "figure.facecolor": GROUND,
+    "hatch.linewidth": 0.6, "axes.unicode_minus": True,
+}
+
+
+@contextmanager
+def _style(name: str) -> Iterator[None]:
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"accelsim {name}"}):
+        yield
+
+
+def new_axes(*, width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size (inches) with one set of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def set_title(axes: Axes, title: str, *, entry_width: float = 1.5) -> None:
+    """The title at the upper left, and between it and the axes, where it covers no data, the legend of what is drawn.
+
+    `entry_width` : inches that the longest entry of the legend takes.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    columns = max(1, int((figure.get_figwidth() - 1) / entry_width))
+    rows = -(-len(labels) // columns)
+    if rows:
+        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.008, 1.0), ncols=min(columns, len(labels)),
+                    handlelength=1.1, columnspacing=1.4, handletextpad=0.5, borderaxespad=0.3)
+    axes.set_title(title, pad=10 + 15 * rows)
+
+
+def render(draw: Callable[[], Figure], *, name: str) -> dict[ImageFormat, bytes]:
+    """PNG and SVG of the figure that `draw` makes; no date, no random ids. `name` keeps the ids of figures apart."""
+    with _style(name):
+        figure = draw()
+        return {"png": _saved(figure, "png"), "svg": _saved(figure, "svg")}
+
+
+def _saved(figure: Figure, image_format: ImageFormat) -> bytes:
+    target = io.BytesIO()
+    metadata = {"Software": None} if image_format == "png" else {"Date": None, "Creator": None}
+    figure.savefig(target, format=image_format, dpi=PNG_DPI, metadata=metadata)
+    return target.getvalue()

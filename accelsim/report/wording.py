@@ -1,0 +1,77 @@
+"""How reports say names, shares and energies."""
+
+from __future__ import annotations
+
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.units import format_energy, format_scaled
+
+_CYCLES = {
+    "compute": "compute", "weights": "wait for weights", "activations": "wait for activations",
+    "dram": "DRAM busy", "buffer_port": "buffer port", "requantizer": "requantizer",
+    "output_room": "no output room", "drain": "drain",
+}
+
+
+def cycles_label(cause: str) -> str:
+    """A cause of cycles in a few words.
+
+    >>> cycles_label("buffer_port"), cycles_label("compute")
+    ('buffer port', 'compute')
+    """
+    return _CYCLES.get(cause, cause.replace("_", " "))
+
+
+def component_label(component: str) -> str:
+    """A component of energy in a few words.
+
+    >>> component_label("buffers.unified_buffer"), component_label("dram"), component_label("vector_unit")
+    ('unified_buffer', 'DRAM', 'vector unit')
+    """
+    if component.startswith("buffers."):
+        return component.removeprefix("buffers.")
+    return "DRAM" if component == "dram" else component.replace("_", " ")
+
+
+def energy_text(energy: float, *, unit: str) -> str:
+    """An energy in the energy table's unit ("pJ", or "MAC" for relative tables).
+
+    >>> energy_text(12_300_000_000, unit="pJ"), energy_text(12_300_000_000, unit="MAC")
+    ('12.3 mJ', '12.3 G MAC energies')
+    """
+    if unit == "pJ":
+        return format_energy(energy)
+    number, _, prefix = format_scaled(energy, "").partition(" ")
+    return " ".join(part for part in (number, prefix, f"{unit} energies") if part)
+
+
+def power_text(energy: float, *, unit: str, time_us: float) -> str:
+    """Average power, or a dash where the table's unit is not a joule's.
+
+    >>> power_text(12_300_000_000, unit="pJ", time_us=10_000), power_text(1.0, unit="MAC", time_us=1)
+    ('1.23 W', '–')
+    """
+    return format_scaled(energy * 1e-6 / time_us, "W") if unit == "pJ" and time_us else "–"
+
+
+def share_text(part: float, whole: float) -> str:
+    """A percentage without false precision.
+
+    >>> share_text(1, 3), share_text(1, 1000), share_text(0, 0)
+    ('33 %', '0.1 %', '0 %')
+    """
+    share = 100 * part / whole if whole else 0.0
+    return f"{share:.1f} %" if 0 < share < 9.95 else f"{share:.0f} %"
+
+
+def short_name(name: str, *, longest: int = 28) -> str:
+    """A layer's name without its beginning where it is long: the end tells layers apart.
+
+    >>> short_name("/layer1/layer1.0/downsample/downsample.0/Conv", longest=20)
+    '…e/downsample.0/Conv'
+    """
+    return name if len(name) <= longest else f"…{name[1 - longest:]}"
+
+
+def title_of(what: str, *, network: str, accelerator: Accelerator) -> str:
+    """A figure's title: what it shows, of what."""
+    return f"{what}: {short_name(network, longest=40)} on {short_name(accelerator.name, longest=40)}"

@@ -1,0 +1,146 @@
+"""Reports and single files on disk: whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accelsim.errors import OutputError
+from accelsim.results.network_result import NetworkResult
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a target that cannot become a folder of reports, before anything long begins.
+
+    Raises
+    ------
+    OutputError : it is a file, a parent is a file, or nothing may be written there.
+    """
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise OutputError(f"expected a folder to write to, got the file {place}", file=str(folder))
+    with _as_output_error(folder):
+        os.rmdir(tempfile.mkdtemp(prefix=".accelsim-", dir=place))
+
+
+def check_file_writable(path: Path) -> None:
+    """The same for a single file."""
+    if path.is_dir():
+        raise OutputError("expected a file to write to, got a folder", file=str(path))
+    if not path.parent.is_dir():
+        raise OutputError(f"expected the folder {path.parent} to exist", file=str(path))
+    if not path.exists() or path.is_file():
+        with _as_output_error(path):
+            os.rmdir(tempfile.mkdtemp(prefix=".accelsim-", dir=path.parent))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write one file: under its name there is the old content or the new one, never a part.
+
+    Raises
+    ------
+    OutputError : it cannot be written.
+    """
+    check_file_writable(path)
+    with _as_output_error(path):
+        if path.exists() and not path.is_file():  # a terminal, a pipe: there is nothing to keep whole
+            path.write_bytes(content)
+            return
+        with _hidden_folder(path.parent) as folder:
+            (folder / path.name).write_bytes(content)
+            os.replace(folder / path.name, path)
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files by their path in this folder: all of them are on disk before the first one gets its name.
+
+    A folder that did not exist appears with all of its files at once; in one that did, each file is replaced whole and
+    files of other names stay.
+    """
+    check_writable(folder)
+    with _as_output_error(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _hidden_folder(folder if folder.exists() else folder.parent) as hidden:
+            made = hidden / "report"
+            for name, content in files.items():
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                (made / name).write_bytes(content)
+            if not folder.exists():
+                os.rename(made, folder)
+                return
+            for name in files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(made / name, folder / name)
+
+
+def write_report(result: NetworkResult, folder: Path) -> Path:
+    """layers.csv, result.json, block_diagram.svg, figures/*.png and *.svg and index.html; returns the place of the page.
+
+    Raises
+    ------
+    OutputError : the folder cannot be written.
+    """
+    write_files(report_files(result), folder)
+    return folder / "index.html"
+
+
+def report_files(result: NetworkResult) -> dict[str, bytes]:
+    """Every file of a report by its path in the folder; the same result gives the same bytes."""
+    from accelsim.report.block_diagram import draw_block_diagram
+    from accelsim.report.figures import render_figures
+    from accelsim.report.html import report_page
+
+    figures = render_figures(result)
+    diagram = draw_block_diagram(result.accelerator)
+    page = report_page(result, figures={name: images["svg"].decode() for name, images in figures.items()}, diagram=diagram)
+    files = {"index.html": page.encode(), "layers.csv": csv_bytes(result.rows()), "result.json": json_bytes(result.to_dict()),
+             "block_diagram.svg": diagram.encode()}
+    for name, images in figures.items():
+        files |= {f"figures/{name}.{suffix}": content for suffix, content in images.items()}
+    return files
+
+
+def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Records of the same keys as CSV, floats with all of their digits.
+
+    >>> csv_bytes([{"layer": "a,b", "energy_pj": 0.1}])
+    b'layer,energy_pj\\n"a,b",0.1\\n'
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def json_bytes(document: Mapping[str, Any]) -> bytes:
+    """Plain data as JSON for programs and people."""
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+@contextmanager
+def _hidden_folder(parent: Path) -> Iterator[Path]:
+    """A folder that is gone afterwards, on the file system of its neighbours."""
+    folder = Path(tempfile.mkdtemp(prefix=".accelsim-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _as_output_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from None

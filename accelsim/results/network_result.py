@@ -1,0 +1,142 @@
+"""What a whole run gave: layers, totals, and what it was a run of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.results.layer_result import LayerResult
+from accelsim.results.span import Timeline
+from accelsim.results.stalls import STALL_CAUSES
+from accelsim.units import cycles_to_us
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Version of the layout of `NetworkResult.to_dict`.
+RESULT_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """Results of all layers of one run, in the order of execution.
+
+    Parameters
+    ----------
+    network : name of the network. accelerator : the description that it ran on.
+    network_fingerprint : SHA-256 of the network; the accelerator knows its own.
+    options : the mapping options that the run used, as text.
+    layers : at least one.
+    unsupported : operators that were not simulated, with their number; their time and energy are missing here.
+    timeline : spans and samples, when they were asked for.
+    version : of accelsim.
+    """
+
+    network: str
+    accelerator: Accelerator
+    network_fingerprint: str
+    options: Mapping[str, str]
+    layers: tuple[LayerResult, ...]
+    version: str
+    unsupported: Mapping[str, int] = field(default_factory=dict)
+    timeline: Timeline | None = None
+
+    @property
+    def total_cycles(self) -> int:
+        return self.layers[-1].end_cycle
+
+    @property
+    def latency_us(self) -> float:
+        return cycles_to_us(self.total_cycles, clock_hz=self.accelerator.clock_hz)
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def total_energy_pj(self) -> float:
+        return sum(layer.total_energy_pj for layer in self.layers)
+
+    @property
+    def dram_bytes(self) -> int:
+        return sum(layer.counts.dram_bytes for layer in self.layers)
+
+    @property
+    def utilization(self) -> float:
+        """MACs / (peak * total cycles), peak at each layer's widths weighted by its time."""
+        peak = sum(layer.peak_macs_per_cycle * layer.total_cycles for layer in self.layers)
+        return self.macs / peak if peak else 0.0
+
+    @property
+    def stall_cycles(self) -> dict[str, int]:
+        """By cause, summed over the layers; every cause is present."""
+        total: Counter[str] = Counter(dict.fromkeys(STALL_CAUSES, 0))
+        for layer in self.layers:
+            total.update(layer.stall_cycles)
+        return dict(total)
+
+    @property
+    def energy_pj(self) -> dict[str, float]:
+        """By component, summed over the layers."""
+        total: dict[str, float] = {}
+        for layer in self.layers:
+            for component, energy in layer.energy_pj.items():
+                total[component] = total.get(component, 0.0) + energy
+        return total
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat record per layer: the columns of layers.csv."""
+        return [self._row(layer) for layer in self.layers]
+
+    def _row(self, layer: LayerResult) -> dict[str, Any]:
+        counts = layer.counts
+        row: dict[str, Any] = {
+            "layer": layer.name, "kind": layer.kind, "shape": layer.shape, "unit": layer.unit,
+            "weight_bits": layer.weight_bits, "input_bits": layer.input_bits, "output_bits": layer.output_bits,
+            "macs": layer.macs, "vector_operations": counts.vector_operations,
+            "start_cycle": layer.start_cycle, "total_cycles": layer.total_cycles,
+            "latency_us": cycles_to_us(layer.total_cycles, clock_hz=self.accelerator.clock_hz),
+            "compute_cycles": layer.compute_cycles, "ideal_cycles": layer.ideal_cycles,
+        }
+        row |= {f"stall_{cause}_cycles": layer.stall_cycles.get(cause, 0) for cause in STALL_CAUSES}
+        row |= {
+            "bound": layer.bound, "utilization": layer.utilization,
+            "spatial_utilization": layer.spatial_utilization, "temporal_utilization": layer.temporal_utilization,
+            "dram_cycles": layer.dram_cycles,
+            "dram_read_bytes": sum(counts.dram_read_bytes.values()),
+            "dram_write_bytes": sum(counts.dram_write_bytes.values()),
+            "dram_weight_bytes": counts.dram_read_bytes.get("weights", 0),
+            "dram_bus_bytes": counts.dram_bus_bytes, "steps": layer.steps, "mapping": layer.mapping,
+            "energy_pj": layer.total_energy_pj,
+        }
+        row |= {f"energy_{component}_pj": layer.energy_pj.get(component, 0.0) for component in self.energy_pj}
+        row |= {f"peak_{buffer}_bytes": layer.peak_buffer_bytes.get(buffer, 0)
+                for buffer in self.accelerator.memory.buffers}
+        return row
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per layer, as pandas."""
+        import pandas  # late: it takes longer to import than a small network to simulate
+
+        return pandas.DataFrame(self.rows())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the timeline, as plain data for JSON; the same run gives the same bytes."""
+        return {
+            "schema_version": RESULT_SCHEMA_VERSION, "accelsim_version": self.version,
+            "network": self.network, "network_fingerprint": self.network_fingerprint,
+            "accelerator": self.accelerator.name, "accelerator_fingerprint": self.accelerator.fingerprint,
+            "accelerator_description": self.accelerator.to_document(),
+            "options": dict(self.options), "unsupported": dict(self.unsupported),
+            "energy_unit": self.accelerator.energy.unit,
+            "totals": {
+                "cycles": self.total_cycles, "latency_us": self.latency_us, "macs": self.macs,
+                "utilization": self.utilization, "energy_pj": self.total_energy_pj,
+                "energy_by_component_pj": self.energy_pj, "stall_cycles": self.stall_cycles,
+                "dram_bytes": self.dram_bytes,
+            },
+            "layers": self.rows(),
+        }

@@ -1,0 +1,132 @@
+"""ONNX models: floating-point, quantized with QDQ pairs, or made of quantized operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from accelsim.errors import AccelsimError, WorkloadError
+from accelsim.workload import onnx_grid_operators as grid
+from accelsim.workload import onnx_vector_operators as vector
+from accelsim.workload.network import Network
+from accelsim.workload.onnx_file import read_model
+from accelsim.workload.onnx_graph import Node, read_graph
+from accelsim.workload.onnx_moves import MOVES, move
+from accelsim.workload.onnx_normal_form import normal_form
+from accelsim.workload.onnx_shapes import complaint, infer_shapes
+from accelsim.workload.onnx_translation import NotSimulated, Translation
+from accelsim.workload.tensor import Shape
+
+_TRANSLATORS: dict[str, Callable[[Node, Translation], None]] = {
+    "Conv": grid.convolution,
+    "ConvTranspose": grid.transposed_convolution,
+    "MatMul": grid.matrix_product,
+    "Gemm": grid.gemm,
+    "BatchNormalization": vector.batch_normalization,
+    **dict.fromkeys(vector.ACTIVATIONS, vector.activation),
+    **dict.fromkeys(vector.ELEMENTWISE, vector.elementwise),
+    **dict.fromkeys(vector.REDUCTIONS, vector.reduction),
+    **dict.fromkeys(("MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"), vector.pooling),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), vector.softmax),
+    **dict.fromkeys(
+        (
+            "LayerNormalization",
+            "RMSNormalization",
+            "SimplifiedLayerNormalization",
+            "GroupNormalization",
+            "InstanceNormalization",
+            "LpNormalization",
+            "LRN",
+        ),
+        vector.normalization,
+    ),
+    **dict.fromkeys(("Resize", "Upsample"), vector.resize),
+    **dict.fromkeys(MOVES, move),
+}
+
+
+def import_onnx(
+    path: str | Path,
+    *,
+    batch: int | None = None,
+    shapes: Mapping[str, Shape] = MappingProxyType({}),
+    weight_bits: int = 8,
+    input_bits: int = 8,
+) -> Network:
+    """A network from an ONNX file. Weights are never read, only their shapes, so external data may be absent.
+
+    Views (Reshape, Flatten, Cast, ...) and constant subgraphs vanish; batch normalization and per-channel
+    constants fold into the grid layer before them; clamps fuse into the layer before them. Operators that the
+    machine does not execute are counted in `Network.unsupported`, and what they write counts as coming from
+    outside.
+
+    Parameters
+    ----------
+    path : the model.
+    batch : first dimension of every input, where the model leaves it open or fixes it at 1.
+    shapes : input name -> whole shape.
+    weight_bits, input_bits : widths of weights and activations that are floating-point in the model. Tensors
+        that are integers in the model have their own width.
+
+    Raises
+    ------
+    WorkloadError : not an ONNX model, an unknown size, or nothing in it that can be executed.
+    """
+    path = Path(path)
+    graph = normal_form(read_graph(read_model(path), path))
+    translation = Translation(
+        infer_shapes(graph, path, batch=batch, shapes=shapes),
+        path,
+        weight_bits=weight_bits,
+        input_bits=input_bits,
+    )
+    unknown: set[str] = set()
+    for node in translation.nodes:
+        _translate(node, translation, unknown)
+    if not translation.layers:
+        found = ", ".join(f"{name} x{count}" for name, count in sorted(translation.unsupported.items()))
+        raise WorkloadError(
+            "expected at least one operator that accelsim executes, got "
+            f"{found or 'only views and constants'}",
+            file=str(path),
+        )
+    return Network(
+        graph.name,
+        translation.layers,
+        outputs=translation.outputs,
+        unsupported=dict(sorted(translation.unsupported.items())),
+    )
+
+
+def _translate(node: Node, translation: Translation, unknown: set[str]) -> None:
+    """One node to its layers.
+
+    `unknown` collects tensors whose shape only an operator that is not simulated knows.
+    """
+    unsized = [name for name in (*node.inputs, *node.outputs[:1]) if name and name not in translation.sizes]
+    if translation.is_view(node) and not unsized:
+        return
+    if node.op not in _TRANSLATORS or not node.outputs or unknown.intersection(node.inputs):
+        unknown.update(name for name in node.outputs if name not in translation.sizes)
+        if not translation.is_view(node):
+            translation.unsupported[node.op] += 1
+        return
+    if unsized:
+        reason = complaint(translation.graph)
+        raise translation.error(
+            f'the shape of "{unsized[0]}" is not known' + (f" ({reason})" if reason else ""), node
+        )
+    try:
+        _TRANSLATORS[node.op](node, translation)
+    except NotSimulated:
+        translation.unsupported[node.op] += 1
+    except AccelsimError as error:
+        raise WorkloadError(
+            error.problem, file=str(translation.path), field=error.field or node.label
+        ) from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # A node that breaks its operator's specification (too few inputs, an attribute of another type)
+        # surfaces as any of these; checking each node against its schema first would refuse many models that
+        # run well elsewhere.
+        raise translation.error(f"not a valid {node.op}: {error}", node) from None
