@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from accelsim.energy.layer_energy import layer_energy_pj
-from accelsim.energy.traffic_energy import traffic_energy
+from accelsim.energy.traffic_energy import traffic_pj_per_byte
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import run_program
 from accelsim.machine.identities import check_lower_bounds, check_network_bounds
@@ -77,9 +77,9 @@ def plan(accelerator: Accelerator, network: Network, *, options: MappingOptions 
     MappingError : a layer that fits nowhere on this accelerator.
     """
     options = options or MappingOptions()
-    energy = traffic_energy(accelerator)
+    energy = traffic_pj_per_byte(accelerator)
     traffic = TrafficCost(dram_pj_per_byte=energy.dram_pj_per_byte, buffer_pj_per_byte=dict(energy.buffer_pj_per_byte),
-                          idle_pj_per_cycle=energy.idle_pj_per_cycle)
+                          idle_pj_per_cycle=energy.leakage_pj_per_cycle)
 
     def prove(program: LayerProgram) -> float:
         (run,), _ = run_program(accelerator, Program((program,)))

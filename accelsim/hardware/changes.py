@@ -42,6 +42,8 @@ def with_changes(accelerator: Accelerator, changes: Mapping[str, object]) -> Acc
         put(document, path, value)
     try:
         return Accelerator.model_validate(document)
+    except UnicodeEncodeError:
+        raise HardwareError("expected Unicode text in every change") from None
     except ValidationError as error:
         first = problems_of(error, model=Accelerator, document=document)[0]
         raise HardwareError(first.text, field=first.field) from None

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from accelsim.hardware.quantity import Bandwidth, EnergyPerBit, Size, Spec, Time
-from accelsim.units import Duration
 
 
 class Dram(Spec):
@@ -16,9 +15,9 @@ class Dram(Spec):
 
     bandwidth_bytes_per_second: Annotated[Bandwidth, Field(alias="bandwidth")]
     """Peak of reads and writes together ("25.6 GB/s")."""
-    read_latency: Time = Duration(cycles=0)
+    read_latency: Time = Field(default="0 cycles", validate_default=True)
     """From the grant to the first byte ("60 ns" or "50 cycles"; rounded up to the next clock edge)."""
-    write_latency: Time = Duration(cycles=0)
+    write_latency: Time = Field(default="0 cycles", validate_default=True)
     """From the last byte to the acknowledgement ("60 ns" or "50 cycles"; rounded up to the next clock edge)."""
     burst_bytes: Annotated[Size, Field(alias="burst")] = Field(default="64 B", alias="burst", validate_default=True)
     """Smallest access ("64 B"): every contiguous run of bytes takes whole bursts of bus time."""

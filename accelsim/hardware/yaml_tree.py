@@ -162,7 +162,7 @@ class _Builder:
         for key, value in node.value:
             if key.tag == _MERGE:
                 merged += self._merged(key, value, path)
-            elif not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str":
+            elif not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str" or not _is_unicode(key.value):
                 got = quoted(key.value) if isinstance(key, ScalarNode) else "a list or mapping"
                 self._add(key, path, f"expected text as a key, got {got}")
             elif key.value in first_lines:
@@ -186,6 +186,9 @@ class _Builder:
 
     def _scalar(self, node: ScalarNode, path: FieldPath) -> object:
         kind, text = str(node.tag).removeprefix(_TAG), node.value
+        if not _is_unicode(text):
+            self._add(node, path, f"expected Unicode text, got {quoted(text)}")
+            return None
         try:
             if kind == "null":
                 return None
@@ -201,6 +204,11 @@ class _Builder:
 
     def _add(self, node: Node, path: FieldPath, text: str) -> None:
         self.problems.append(_PlacedProblem(path, text, _place(node)))
+
+
+def _is_unicode(text: str) -> bool:
+    """False for half of a surrogate pair, which YAML's escapes can write but no file can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _whole_number(text: str) -> int:

@@ -1,7 +1,8 @@
-"""Where figures are drawn: matplotlib's object-oriented interface, no pyplot, and bytes that are the same on every run.
+"""Where figures are drawn: matplotlib's object-oriented interface, no pyplot, and bytes that are the same on
+every run.
 
-Settings that matplotlib only reads from its global dictionary (the salt of the SVG's ids, text as text) are set for the
-time of one drawing and put back.
+Settings that matplotlib only reads from its global dictionary (the salt of the SVG's ids, text as text) are
+set for the time of one drawing and put back.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axes._secondary_axes import SecondaryAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -23,14 +26,34 @@ ImageFormat = Literal["png", "svg"]
 #: Dots per inch of the PNG: sharp on paper and on screens.
 PNG_DPI = 160
 
-_STYLE: dict[str, object] = {
-    "svg.fonttype": "none", "font.family": ["DejaVu Sans"], "font.size": 9.0, "text.parse_math": False,
-    "text.color": INK, "axes.edgecolor": RULE, "axes.labelcolor": INK, "axes.facecolor": GROUND, "axes.grid": True,
-    "axes.grid.axis": "y", "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.titlelocation": "left", "axes.titlesize": 11.0, "axes.titleweight": "bold", "grid.color": RULE,
-    "grid.linewidth": 0.7, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelsize": 8.0, "ytick.labelsize": 8.0,
-    "legend.frameon": False, "legend.fontsize": 8.5, "figure.facecolor": GROUND,
-    "hatch.linewidth": 0.6, "axes.unicode_minus": True,
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.facecolor": GROUND,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11.0,
+    "axes.titleweight": "bold",
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": GROUND,
+    "hatch.linewidth": 0.6,
+    "axes.unicode_minus": True,
 }
 
 
@@ -48,7 +71,8 @@ def new_axes(*, width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def set_title(axes: Axes, title: str, *, entry_width: float = 1.5) -> None:
-    """The title at the upper left, and between it and the axes, where it covers no data, the legend of what is drawn.
+    """The title at the upper left, and between it and the axes, where it covers no data, the legend of what
+    is drawn.
 
     `entry_width` : inches that the longest entry of the legend takes.
     """
@@ -58,13 +82,30 @@ def set_title(axes: Axes, title: str, *, entry_width: float = 1.5) -> None:
     columns = max(1, int((figure.get_figwidth() - 1) / entry_width))
     rows = -(-len(labels) // columns)
     if rows:
-        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.008, 1.0), ncols=min(columns, len(labels)),
-                    handlelength=1.1, columnspacing=1.4, handletextpad=0.5, borderaxespad=0.3)
+        axes.legend(
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=(-0.008, 1.0),
+            ncols=min(columns, len(labels)),
+            handlelength=1.1,
+            columnspacing=1.4,
+            handletextpad=0.5,
+            borderaxespad=0.3,
+        )
     axes.set_title(title, pad=10 + 15 * rows)
 
 
+def scaled_axis(axes: Axes, *, factor: float) -> SecondaryAxis:
+    """A second scale at the right: the left one times this factor."""
+    return axes.secondary_yaxis(
+        "right", functions=(lambda left: np.asarray(left) * factor, lambda right: np.asarray(right) / factor)
+    )
+
+
 def render(draw: Callable[[], Figure], *, name: str) -> dict[ImageFormat, bytes]:
-    """PNG and SVG of the figure that `draw` makes; no date, no random ids. `name` keeps the ids of figures apart."""
+    """PNG and SVG of the figure that `draw` makes; no date, no random ids. `name` keeps the ids of figures
+    apart."""
     with _style(name):
         figure = draw()
         return {"png": _saved(figure, "png"), "svg": _saved(figure, "svg")}

@@ -22,10 +22,11 @@ _MEMORY_CAUSES = ("weights", "activations", "dram")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One layer's winners: the design with the least time and that with the least energy, against the next best.
+    """One layer's winners: the design with the least time and that with the least energy, against the next
+    best.
 
-    `reason` and `energy_reason` name the largest single difference; where all are equal the winner is "" and the reason
-    "equal".
+    `reason` and `energy_reason` name the largest single difference; where all are equal the winner is "" and
+    the reason "equal".
     """
 
     layer: str
@@ -54,8 +55,11 @@ class Comparison:
             if [layer.name for layer in result.layers] != [layer.name for layer in self.baseline.layers]:
                 raise AccelsimError(f"expected the layers of {self.labels[0]}, got others", field=label)
             if result.accelerator.energy.unit != self.baseline.accelerator.energy.unit:
-                raise AccelsimError(f"expected energies in {self.baseline.accelerator.energy.unit} as for "
-                                    f"{self.labels[0]}, got {result.accelerator.energy.unit}", field=label)
+                raise AccelsimError(
+                    f"expected energies in {self.baseline.accelerator.energy.unit} as for "
+                    f"{self.labels[0]}, got {result.accelerator.energy.unit}",
+                    field=label,
+                )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -79,10 +83,13 @@ class Comparison:
         frugal, next_frugal = sorted(energies, key=lambda label: energies[label])[:2]
         is_tie, is_energy_tie = times[fastest] == times[second], energies[frugal] == energies[next_frugal]
         return Verdict(
-            first.name, first.kind, "" if is_tie else fastest,
+            first.name,
+            first.kind,
+            "" if is_tie else fastest,
             "equal" if is_tie else self._time_reason((fastest, layers[fastest]), (second, layers[second])),
             "" if is_energy_tie else frugal,
-            "equal" if is_energy_tie else _energy_reason(layers[frugal], layers[next_frugal]))
+            "equal" if is_energy_tie else _energy_reason(layers[frugal], layers[next_frugal]),
+        )
 
     def _time_us(self, label: str, cycles: int) -> float:
         return cycles_to_us(cycles, clock_hz=self.results[label].accelerator.clock_hz)
@@ -91,9 +98,11 @@ class Comparison:
         """The part of the time that differs most."""
         if winner[1].total_cycles >= loser[1].total_cycles:
             return "faster clock"
-        won, lost = ({"compute": self._time_us(label, layer.compute_cycles)}
-                     | {cause: self._time_us(label, layer.stall_cycles.get(cause, 0)) for cause in STALL_CAUSES}
-                     for label, layer in (winner, loser))
+        won, lost = (
+            {"compute": self._time_us(label, layer.compute_cycles)}
+            | {cause: self._time_us(label, layer.stall_cycles.get(cause, 0)) for cause in STALL_CAUSES}
+            for label, layer in (winner, loser)
+        )
         cause = max(won, key=lambda part: lost[part] - won[part])
         if cause == "compute":
             return "fewer compute cycles"
@@ -113,22 +122,47 @@ class Comparison:
         row: dict[str, Any] = {"layer": verdict.layer, "kind": verdict.kind}
         for label, result in self.results.items():
             layer = result.layers[place]
-            row |= {f"latency_us {label}": self._time_us(label, layer.total_cycles),
-                    f"total_cycles {label}": layer.total_cycles, f"energy_pj {label}": layer.total_energy_pj,
-                    f"dram_bytes {label}": layer.counts.dram_bytes, f"utilization {label}": layer.utilization}
-        return row | {"fastest": verdict.fastest, "reason": verdict.reason, "least_energy": verdict.most_frugal,
-                      "energy_reason": verdict.energy_reason}
+            row |= {
+                f"latency_us {label}": self._time_us(label, layer.total_cycles),
+                f"total_cycles {label}": layer.total_cycles,
+                f"energy_pj {label}": layer.total_energy_pj,
+                f"dram_bytes {label}": layer.counts.dram_bytes,
+                f"utilization {label}": layer.utilization,
+            }
+        return row | {
+            "fastest": verdict.fastest,
+            "reason": verdict.reason,
+            "least_energy": verdict.most_frugal,
+            "energy_reason": verdict.energy_reason,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain data for JSON."""
         designs = []
         for label, result in self.results.items():
             document = result.to_dict()
-            designs.append({"label": label} | {key: document[key] for key in (
-                "accelerator", "accelerator_fingerprint", "network_fingerprint", "options", "totals")})
-        return {"schema_version": COMPARISON_SCHEMA_VERSION, "accelsim_version": self.baseline.version,
-                "network": self.baseline.network, "unsupported": dict(self.baseline.unsupported),
-                "energy_unit": self.baseline.accelerator.energy.unit, "designs": designs, "layers": self.rows()}
+            designs.append(
+                {"label": label}
+                | {
+                    key: document[key]
+                    for key in (
+                        "accelerator",
+                        "accelerator_fingerprint",
+                        "network_fingerprint",
+                        "options",
+                        "totals",
+                    )
+                }
+            )
+        return {
+            "schema_version": COMPARISON_SCHEMA_VERSION,
+            "accelsim_version": self.baseline.version,
+            "network": self.baseline.network,
+            "unsupported": dict(self.baseline.unsupported),
+            "energy_unit": self.baseline.accelerator.energy.unit,
+            "designs": designs,
+            "layers": self.rows(),
+        }
 
 
 def _energy_reason(winner: LayerResult, loser: LayerResult) -> str:

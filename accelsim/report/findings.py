@@ -19,8 +19,10 @@ def findings(result: NetworkResult) -> list[str]:
 
 def _speed(result: NetworkResult) -> str:
     cycles = f"{result.total_cycles:,} cycles at {format_scaled(result.accelerator.clock_hz, 'Hz')}"
-    return (f"One run takes {format_time(result.latency_us)} ({cycles}); over it the PE grid does "
-            f"{share_text(result.utilization, 1)} of the MACs that it could.")
+    return (
+        f"One run takes {format_time(result.latency_us)} ({cycles}); over it the PE grid does "
+        f"{share_text(result.utilization, 1)} of the MACs that it could."
+    )
 
 
 def _stalls(result: NetworkResult) -> str:
@@ -30,18 +32,24 @@ def _stalls(result: NetworkResult) -> str:
     total = compute + sum(stalls.values())
     if not stalls[cause]:
         return "No unit ever waits."
-    return (f"{share_text(compute, total)} of the cycles are work, {share_text(total - compute, total)} are stalls; the "
-            f"largest cause is “{cycles_label(cause)}” with {share_text(stalls[cause], total)}: {STALL_CAUSES[cause]}.")
+    return (
+        f"{share_text(compute, total)} of the cycles are work, {share_text(total - compute, total)} are "
+        f"stalls; the largest cause is “{cycles_label(cause)}” with {share_text(stalls[cause], total)}: "
+        f"{STALL_CAUSES[cause]}."
+    )
 
 
 def _longest(result: NetworkResult) -> str:
     heaviest = sorted(result.layers, key=lambda layer: -layer.total_cycles)[:LONGEST_LAYERS]
     if len(result.layers) <= LONGEST_LAYERS:
-        return f"The longest layer is {heaviest[0].name} with " \
-               f"{share_text(heaviest[0].total_cycles, result.total_cycles)} of the time."
+        return (
+            f"The longest layer is {heaviest[0].name} with "
+            f"{share_text(heaviest[0].total_cycles, result.total_cycles)} of the time."
+        )
     share = share_text(sum(layer.total_cycles for layer in heaviest), result.total_cycles)
     names = [layer.name for layer in heaviest]
-    return f"The {len(names)} longest of {len(result.layers)} layers take {share} of the time: {', '.join(names)}."
+    count = len(result.layers)
+    return f"The {len(names)} longest of {count} layers take {share} of the time: {', '.join(names)}."
 
 
 def _bound(result: NetworkResult) -> str:
@@ -59,4 +67,5 @@ def _energy(result: NetworkResult) -> str:
         return ""
     largest = max(energy, key=lambda name: energy[name])
     total = energy_text(result.total_energy_pj, unit=result.accelerator.energy.unit)
-    return f"Of {total}, {component_label(largest)} spends {share_text(energy[largest], result.total_energy_pj)}."
+    share = share_text(energy[largest], result.total_energy_pj)
+    return f"Of {total}, {component_label(largest)} spends {share}."

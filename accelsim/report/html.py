@@ -12,24 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.summary import summarize
 from accelsim.report.findings import findings
+from accelsim.report.headlines import headlines
 from accelsim.report.palette import CYCLES, GROUND, INK, MUTED, RULE
 from accelsim.report.svg import paint
-from accelsim.report.wording import cycles_label, energy_text, power_text, share_text, short_name
+from accelsim.report.wording import cycles_label, energy_text, share_text, short_name
 from accelsim.results.layer_result import LayerResult
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import cycles_to_us, format_scaled, format_size, format_time
 
 _TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """A number that the page begins with."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,98 +35,125 @@ class Cell:
 
 
 def report_page(result: NetworkResult, *, figures: Mapping[str, str], diagram: str) -> str:
-    """The page. `figures` are SVG documents by the names of `accelsim.report.figures`, `diagram` the block diagram's."""
+    """The page. `figures` are SVG documents by the names of `accelsim.report.figures`, `diagram` the block
+    diagram's."""
     from accelsim.report.figures import FIGURES
 
     return render_template(
-        "report.html.j2", result=result, headlines=headlines(result), findings=findings(result),
+        "report.html.j2",
+        result=result,
+        headlines=headlines(result),
+        findings=findings(result),
         diagram=Markup(inline_svg(diagram)),
         figures=[(FIGURES[name], Markup(inline_svg(svg))) for name, svg in figures.items()],
         causes=_causes(result),
-        columns=_COLUMNS, rows=[_row(result, layer) for layer in result.layers], kinds=_kinds(result),
-        description=describe(result.accelerator), unconfirmed=unconfirmed_fields(result.accelerator))
+        columns=_COLUMNS,
+        rows=[_row(result, layer) for layer in result.layers],
+        kinds=_kinds(result),
+        description=describe(result.accelerator),
+        unconfirmed=summarize(result.accelerator).unconfirmed,
+    )
 
 
 def render_template(name: str, **values: Any) -> str:
     """A template of this room with these values; text is escaped, unknown names are refused."""
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     return environment.get_template(name).render(**values)
 
 
 def inline_svg(document: str) -> str:
-    """An SVG document as part of a page: no prologue, no ids that two figures share, the page's colours and font.
+    """An SVG document as part of a page: no prologue, no ids that two figures share, the page's colours and
+    font.
 
     >>> inline_svg('<?xml version="1.0"?><svg><g id="axes_1"><path style="fill: #fefefe"/></g></svg>')
     '<svg><g><path style="fill: var(--ground, #fefefe)"/></g></svg>'
     """
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", document[document.index("<svg"):], flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", document[document.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     for colour in (INK, MUTED, RULE, GROUND):
         svg = re.sub(rf"(?<!, ){colour}", paint(colour), svg)
     return svg.replace("'DejaVu Sans'", "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif").strip()
 
 
-def headlines(result: NetworkResult) -> list[Headline]:
-    """The numbers that people look for first."""
-    unit, clock = result.accelerator.energy.unit, format_scaled(result.accelerator.clock_hz, "Hz")
-    rate = 1e6 / result.latency_us if result.latency_us else 0.0
-    return [
-        Headline("Latency", format_time(result.latency_us), f"{result.total_cycles:,} cycles at {clock}"),
-        Headline("Inferences/s", f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", "one run after the other"),
-        Headline("Energy", energy_text(result.total_energy_pj, unit=unit), result.accelerator.energy.name),
-        Headline("Average power", power_text(result.total_energy_pj, unit=unit, time_us=result.latency_us),
-                 "energy over latency" if unit == "pJ" else "the table has no joules"),
-        Headline("Utilization", share_text(result.utilization, 1),
-                 f"of {result.accelerator.peak_macs_per_cycle:,} MACs/cycle"),
-        Headline("DRAM traffic", format_size(result.dram_bytes),
-                 f"{share_text(_dram_share(result), 1)} of the bandwidth"),
-        Headline("MACs", format_scaled(result.macs, "").strip(), f"in {len(result.layers)} layers"),
-    ]
-
-
-def _dram_share(result: NetworkResult) -> float:
-    most = result.accelerator.dram_bytes_per_cycle * result.total_cycles
-    return result.dram_bytes / most if most else 0.0
-
-
 #: Headings of the layer table, and whether the column is one of numbers.
-_COLUMNS = (("#", True), ("Layer", False), ("Kind", False), ("Shape", False), ("Bits W/A/O", True), ("MACs", True),
-            ("Cycles", True), ("Time", True), ("Share", True), ("Util.", True), ("Bound", False),
-            ("Cycles by cause", True), ("DRAM", True), ("Energy", True))
+_COLUMNS = (
+    ("#", True),
+    ("Layer", False),
+    ("Kind", False),
+    ("Shape", False),
+    ("Bits", True),
+    ("MACs", True),
+    ("Cycles", True),
+    ("Time", True),
+    ("Share", True),
+    ("Util.", True),
+    ("Bound", False),
+    ("By cause", True),
+    ("DRAM", True),
+    ("Energy", True),
+)
 
 
 def _row(result: NetworkResult, layer: LayerResult) -> dict[str, Any]:
     """A row of the table: cells, the strip of causes, and what the row unfolds."""
     time_us = cycles_to_us(layer.total_cycles, clock_hz=result.accelerator.clock_hz)
     cells = [
-        Cell(short_name(layer.name, longest=34), layer.name, False), Cell(layer.kind, layer.kind, False), Cell(layer.shape, layer.shape, False),
+        Cell(short_name(layer.name, longest=32), layer.name, False),
+        Cell(layer.kind, layer.kind, False),
+        Cell(layer.shape, layer.shape, False),
         Cell(f"{layer.weight_bits}/{layer.input_bits}/{layer.output_bits}", layer.weight_bits),
         Cell(format_scaled(layer.macs, "").strip() if layer.macs else "–", layer.macs),
         Cell(f"{layer.total_cycles:,}", layer.total_cycles),
         Cell(format_time(time_us), layer.total_cycles),
         Cell(share_text(layer.total_cycles, result.total_cycles), layer.total_cycles),
         Cell(share_text(layer.utilization, 1) if layer.macs else "–", layer.utilization),
-        Cell(layer.bound, layer.bound, False)]
+        Cell(layer.bound, layer.bound, False),
+    ]
     energy = energy_text(layer.total_energy_pj, unit=result.accelerator.energy.unit)
-    tail = [Cell(format_size(layer.counts.dram_bytes), layer.counts.dram_bytes), Cell(energy, layer.total_energy_pj)]
+    tail = [
+        Cell(format_size(layer.counts.dram_bytes), layer.counts.dram_bytes),
+        Cell(energy, layer.total_energy_pj),
+    ]
     stalls = sum(layer.stall_cycles.values())
-    return {"cells": cells, "tail": tail, "strip": _strip(layer), "kind": layer.kind, "stalls": stalls,
-            "title": f"{layer.name}; mapping: {layer.mapping or '–'}"}
+    return {
+        "cells": cells,
+        "tail": tail,
+        "strip": _strip(layer),
+        "kind": layer.kind,
+        "stalls": stalls,
+        "title": f"{layer.name}; mapping: {layer.mapping or '–'}",
+    }
 
 
 def _strip(layer: LayerResult) -> list[dict[str, Any]]:
     """Shares of the layer's cycles by cause, for the little bar in the table."""
     parts = {"compute": layer.compute_cycles, **layer.stall_cycles}
-    return [{"colour": CYCLES.get(cause, MUTED), "percent": f"{100 * cycles / layer.total_cycles:.2f}",
-             "title": f"{cycles_label(cause)}: {cycles:,} cycles, {share_text(cycles, layer.total_cycles)}"}
-            for cause, cycles in parts.items() if cycles and layer.total_cycles]
+    return [
+        {
+            "colour": CYCLES.get(cause, MUTED),
+            "percent": f"{100 * cycles / layer.total_cycles:.2f}",
+            "title": f"{cycles_label(cause)}: {cycles:,} cycles, {share_text(cycles, layer.total_cycles)}",
+        }
+        for cause, cycles in parts.items()
+        if cycles and layer.total_cycles
+    ]
 
 
 def _causes(result: NetworkResult) -> list[tuple[str, str]]:
     """(label, colour) of what the strips show somewhere."""
     stalls = result.stall_cycles
-    return [(cycles_label(cause), colour) for cause, colour in CYCLES.items() if cause == "compute" or stalls.get(cause)]
+    return [
+        (cycles_label(cause), colour)
+        for cause, colour in CYCLES.items()
+        if cause == "compute" or stalls.get(cause)
+    ]
 
 
 def _kinds(result: NetworkResult) -> list[str]:
@@ -141,7 +161,8 @@ def _kinds(result: NetworkResult) -> list[str]:
 
 
 def describe(accelerator: Accelerator) -> list[tuple[str, str]]:
-    """The description as (dotted path, value), in the order of the YAML; the energy table is told by its name."""
+    """The description as (dotted path, value), in the order of the YAML; the energy table is told by its
+    name."""
     document = {**accelerator.to_document(), "energy": accelerator.energy.name}
     document.pop("unconfirmed", None)
     return list(_flat(document, ""))
@@ -149,7 +170,11 @@ def describe(accelerator: Accelerator) -> list[tuple[str, str]]:
 
 def _flat(value: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(value, dict):
-        return [entry for key, inner in value.items() for entry in _flat(inner, f"{path}.{key}" if path else str(key))]
+        return [
+            entry
+            for key, inner in value.items()
+            for entry in _flat(inner, f"{path}.{key}" if path else str(key))
+        ]
     if isinstance(value, list):
         return [(path, ", ".join(map(str, value)))]
     return [(path, _plain(value))]
@@ -164,8 +189,3 @@ def _plain(value: Any) -> str:
     if value is None:
         return "–"
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
-
-
-def unconfirmed_fields(accelerator: Accelerator) -> list[str]:
-    """Dotted paths of values that nobody could confirm, those of the energy table included."""
-    return [*accelerator.unconfirmed, *(f"energy.{field}" for field in accelerator.energy.unconfirmed)]

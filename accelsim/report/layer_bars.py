@@ -27,11 +27,14 @@ def width_for(layers: int) -> float:
     return min(FULL_WIDTH, max(7.5, 4.0 + 0.25 * layers))
 
 
-def draw_stack(axes: Axes, series: Mapping[str, Sequence[float]], colours: Mapping[str, str],
-               labels: Mapping[str, str]) -> None:
-    """One bar per layer, its parts stacked in the order of `series`; parts that are zero everywhere are left out.
+def draw_stack(
+    axes: Axes, series: Mapping[str, Sequence[float]], colours: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
+    """One bar per layer, its parts stacked in the order of `series`; parts that are zero everywhere are left
+    out.
 
-    A part is one outline over all layers rather than a rectangle per layer, so hundreds of layers stay a small file.
+    A part is one outline over all layers rather than a rectangle per layer, so hundreds of layers stay a
+    small file.
     """
     count = len(next(iter(series.values()), ()))
     floor = [0.0] * count
@@ -39,8 +42,14 @@ def draw_stack(axes: Axes, series: Mapping[str, Sequence[float]], colours: Mappi
         if not any(heights):
             continue
         top = [low + height for low, height in zip(floor, heights, strict=True)]
-        axes.stairs(*_outline(top), baseline=_outline(floor)[0], fill=True, color=colours[part], label=labels[part],
-                    linewidth=0)
+        axes.stairs(
+            *_outline(top),
+            baseline=_outline(floor)[0],
+            fill=True,
+            color=colours[part],
+            label=labels[part],
+            linewidth=0,
+        )
         floor = top
     axes.set_ylim(0, max([*floor, 0.0]) * 1.04 or 1.0)
 
@@ -57,12 +66,17 @@ def _outline(heights: Sequence[float]) -> tuple[list[float], list[float]]:
 
 
 def label_layers(axes: Axes, names: Sequence[str]) -> None:
-    """The layers' names along the x axis: level where there is room, upright otherwise, every k-th of very many."""
+    """The layers' names along the x axis: level where there is room, upright otherwise, every k-th of very
+    many."""
     stride = -(-len(names) // MOST_NAMES)
     places = list(range(0, len(names), stride))
     is_level = len(names) <= 6 and max(map(len, names), default=0) <= 18
-    axes.set_xticks(places, [short_name(names[place]) for place in places], rotation=0 if is_level else 90,
-                    fontsize=8.0 if len(places) <= 40 else 6.5)
+    axes.set_xticks(
+        places,
+        [short_name(names[place]) for place in places],
+        rotation=0 if is_level else 90,
+        fontsize=8.0 if len(places) <= 40 else 6.5,
+    )
     slack = max(0.0, (FEWEST_SLOTS - len(names)) / 2)
     axes.set_xlim(-0.7 - slack, len(names) - 0.3 + slack)
     axes.tick_params(axis="x", length=0)

@@ -1,8 +1,8 @@
 """The colours of every figure, table and page: one colour per meaning, the same everywhere.
 
-The hues are those of Okabe and Ito, which people with the common colour deficiencies tell apart, on light and on dark
-ground. Figures use `INK`, `MUTED`, `RULE` and `GROUND` for everything that is not data; the HTML page replaces exactly
-these four by its own variables, so that figures follow its light or dark scheme.
+The hues are those of Okabe and Ito, which people with the common colour deficiencies tell apart, on light and
+on dark ground. Figures use `INK`, `MUTED`, `RULE` and `GROUND` for everything that is not data; the HTML page
+replaces exactly these four by its own variables, so that figures follow its light or dark scheme.
 
 References
 ----------
@@ -24,20 +24,36 @@ PURPLE = "#7e57c2"
 
 #: Work, then the causes of stalls in the order of `accelsim.results.stalls.STALL_CAUSES`.
 CYCLES: Mapping[str, str] = {
-    "compute": BLUE, "weights": ORANGE, "activations": SKY, "dram": VERMILLION, "buffer_port": GREEN,
-    "requantizer": PINK, "output_room": YELLOW, "drain": GREY,
+    "compute": BLUE,
+    "weights": ORANGE,
+    "activations": SKY,
+    "dram": VERMILLION,
+    "buffer_port": GREEN,
+    "requantizer": PINK,
+    "output_room": YELLOW,
+    "drain": GREY,
 }
 
 #: Components of energy; buffers take the tints of `BUFFERS` in the order of the description.
 COMPONENTS: Mapping[str, str] = {
-    "multipliers": BLUE, "adders": SKY, "registers": GREEN, "accumulators": YELLOW, "requantizer": PINK,
-    "vector_unit": PURPLE, "dram": VERMILLION, "leakage": GREY,
+    "multipliers": BLUE,
+    "adders": SKY,
+    "registers": GREEN,
+    "accumulators": YELLOW,
+    "requantizer": PINK,
+    "vector_unit": PURPLE,
+    "dram": VERMILLION,
+    "leakage": GREY,
 }
 BUFFERS = (ORANGE, "#f7c766", "#b87a00", "#fbe0aa", "#8a5c00")
 
 #: Kinds of layers on the grid.
 KINDS: Mapping[str, str] = {
-    "conv": BLUE, "depthwise": ORANGE, "matmul": GREEN, "conv_transpose": PINK, "other": GREY,
+    "conv": BLUE,
+    "depthwise": ORANGE,
+    "matmul": GREEN,
+    "conv_transpose": PINK,
+    "other": GREY,
 }
 
 #: Operands, in the block diagram.
@@ -58,6 +74,9 @@ def component_colours(components: Iterable[str]) -> dict[str, str]:
     names = list(components)
     buffers = [name for name in names if name.startswith("buffers.")]
     order = [name for name in COMPONENTS if name not in ("dram", "leakage")] + buffers
-    order += [name for name in names if name not in order and name not in ("dram", "leakage")] + ["dram", "leakage"]
+    order += [name for name in names if name not in order and name not in ("dram", "leakage")] + [
+        "dram",
+        "leakage",
+    ]
     tints = {name: BUFFERS[index % len(BUFFERS)] for index, name in enumerate(buffers)}
     return {name: tints.get(name, COMPONENTS.get(name, GREY)) for name in order if name in names}

@@ -1,9 +1,11 @@
-"""The PE grid as the block diagram draws it: cells, what moves between them, and from where operands enter."""
+"""The PE grid as the block diagram draws it: cells, what moves between them, and from where operands
+enter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.report.palette import GREEN, INK, MUTED, OPERANDS
@@ -30,14 +32,47 @@ class Flow:
 
 #: The table of `accelsim.hardware.pe_grid.PeGrid`, as a picture.
 FLOWS: Mapping[str, Flow] = {
-    "weight_stationary": Flow("inputs", "stream in", "weights", "preload", "K, reduction", "N, output channels",
-                              OPERANDS["inputs"], GREEN),
-    "output_stationary": Flow("inputs", "stream in", "weights", "stream in", "M, positions", "N, output channels",
-                              OPERANDS["inputs"], OPERANDS["weights"]),
-    "input_stationary": Flow("weights", "stream in", "inputs", "preload", "K, reduction", "M, positions",
-                             OPERANDS["weights"], GREEN),
-    "dot_product": Flow("weights", "preload", "inputs", "are broadcast", "N, output channels", "K, reduction",
-                        GREEN, OPERANDS["inputs"], has_lanes_at_right=True),
+    "weight_stationary": Flow(
+        "inputs",
+        "stream in",
+        "weights",
+        "preload",
+        "K, reduction",
+        "N, output channels",
+        OPERANDS["inputs"],
+        GREEN,
+    ),
+    "output_stationary": Flow(
+        "inputs",
+        "stream in",
+        "weights",
+        "stream in",
+        "M, positions",
+        "N, output channels",
+        OPERANDS["inputs"],
+        OPERANDS["weights"],
+    ),
+    "input_stationary": Flow(
+        "weights",
+        "stream in",
+        "inputs",
+        "preload",
+        "K, reduction",
+        "M, positions",
+        OPERANDS["weights"],
+        GREEN,
+    ),
+    "dot_product": Flow(
+        "weights",
+        "preload",
+        "inputs",
+        "are broadcast",
+        "N, output channels",
+        "K, reduction",
+        GREEN,
+        OPERANDS["inputs"],
+        has_lanes_at_right=True,
+    ),
 }
 
 
@@ -56,7 +91,8 @@ def _drawn(count: int) -> list[int | None]:
 
 
 def draw_pe_grid(drawing: Drawing, grid: PeGrid, *, x: float, y: float, width: float, height: float) -> None:
-    """Cells C[row, column] in this frame, small arrows for what the PEs hand on, and the meaning of rows and columns."""
+    """Cells C[row, column] in this frame, small arrows for what the PEs hand on, and the meaning of rows and
+    columns."""
     flow, rows, columns = flow_of(grid), _drawn(grid.rows), _drawn(grid.columns)
     if grid.pixels > 1:
         for shift in (12, 6):
@@ -76,27 +112,48 @@ def draw_pe_grid(drawing: Drawing, grid: PeGrid, *, x: float, y: float, width: f
     for centre_x, column in zip(centres_x, columns, strict=True):
         if column is not None:
             _draw_hops(drawing, [(centre_x, place) for place in centres_y], (0.0, side_y / 2), flow.down)
-    drawing.text(x + width / 2, y + height - 8, f"{grid.columns} columns: {flow.columns}", size=11, colour=MUTED)
+    drawing.text(
+        x + width / 2, y + height - 8, f"{grid.columns} columns: {flow.columns}", size=11, colour=MUTED
+    )
     drawing.text(x + 15, y + height / 2, f"{grid.rows} rows: {flow.rows}", size=11, colour=MUTED, turn=-90)
 
 
-def _draw_cell(drawing: Drawing, row: int | None, column: int | None, centre: tuple[float, float],
-               side: tuple[float, float]) -> None:
+def _draw_cell(
+    drawing: Drawing,
+    row: int | None,
+    column: int | None,
+    centre: tuple[float, float],
+    side: tuple[float, float],
+) -> None:
     x, y = centre
     if row is None or column is None:
         dots = "⋱" if row is None and column is None else "⋮" if row is None else "⋯"
         drawing.text(x, y + 5, dots, size=15, colour=MUTED)
         return
-    drawing.rectangle(x - side[0] / 2, y - side[1] / 2, side[0], side[1], fill=OPERANDS["inputs"], opacity=0.12,
-                      stroke=OPERANDS["inputs"], radius=4, thickness=1.1)
+    drawing.rectangle(
+        x - side[0] / 2,
+        y - side[1] / 2,
+        side[0],
+        side[1],
+        fill=OPERANDS["inputs"],
+        opacity=0.12,
+        stroke=OPERANDS["inputs"],
+        radius=4,
+        thickness=1.1,
+    )
     label = f"C{row},{column}"
     size = min(12.0, (side[0] - 4) / (len(label) * LETTER))
     if size >= 6.4 and side[1] >= size + 2:
         drawing.text(x, y + size * 0.35, label, size=round(size, 1))
 
 
-def _draw_hops(drawing: Drawing, centres: list[tuple[float, float]], half: tuple[float, float], colour: str) -> None:
+def _draw_hops(
+    drawing: Drawing, centres: list[tuple[float, float]], half: tuple[float, float], colour: str
+) -> None:
     """Arrows from each cell's edge to the next one's."""
-    for (from_x, from_y), (to_x, to_y) in zip(centres, centres[1:], strict=False):
-        drawing.path([(from_x + half[0], from_y + half[1]), (to_x - half[0], to_y - half[1])], colour=colour,
-                     thickness=1.0)
+    for (from_x, from_y), (to_x, to_y) in pairwise(centres):
+        drawing.path(
+            [(from_x + half[0], from_y + half[1]), (to_x - half[0], to_y - half[1])],
+            colour=colour,
+            thickness=1.0,
+        )

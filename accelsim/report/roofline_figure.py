@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from accelsim.report.canvas import new_axes, set_title
+from accelsim.report.canvas import new_axes, scaled_axis, set_title
 from accelsim.report.label_placement import place_labels
 from accelsim.report.palette import INK, KINDS, MUTED
 from accelsim.report.wording import short_name, title_of
@@ -29,8 +29,8 @@ _GROUPS_PER_E = 20
 
 
 def draw_roofline(result: NetworkResult) -> Figure:
-    """Log-log: MACs per DRAM byte against MACs per cycle, the roof of bandwidth and peak, a point per grid layer whose
-    area grows with its time.
+    """Log-log: MACs per DRAM byte against MACs per cycle, the roof of bandwidth and peak, a point per grid
+    layer whose area grows with its time.
 
     Layers without DRAM traffic have no finite intensity and are counted in the axis label instead of drawn.
     """
@@ -46,8 +46,16 @@ def draw_roofline(result: NetworkResult) -> Figure:
     set_title(axes, title)
     groups = _heaviest_groups(shown)
     _name_groups(figure, groups)
-    place_labels(figure, axes, points=points + _roof_points(axes, result), texts=texts, labels=[
-        (str(number), group[0].macs_per_dram_byte, _rate(group[0])) for number, group in enumerate(groups, start=1)])
+    place_labels(
+        figure,
+        axes,
+        points=points + _roof_points(axes, result),
+        texts=texts,
+        labels=[
+            (str(number), group[0].macs_per_dram_byte, _rate(group[0]))
+            for number, group in enumerate(groups, start=1)
+        ],
+    )
     return figure
 
 
@@ -59,25 +67,44 @@ def _heaviest_groups(shown: Sequence[LayerResult]) -> list[list[LayerResult]]:
     """The groups of neighbouring points that take the longest together, each from its longest layer on."""
     groups: dict[tuple[int, int], list[LayerResult]] = {}
     for layer in sorted(shown, key=lambda layer: -layer.total_cycles):
-        cell = (round(math.log(layer.macs_per_dram_byte) * _GROUPS_PER_E), round(math.log(_rate(layer)) * _GROUPS_PER_E))
+        cell = (
+            round(math.log(layer.macs_per_dram_byte) * _GROUPS_PER_E),
+            round(math.log(_rate(layer)) * _GROUPS_PER_E),
+        )
         groups.setdefault(cell, []).append(layer)
-    return sorted(groups.values(), key=lambda group: -sum(layer.total_cycles for layer in group))[:MOST_LABELS]
+    return sorted(groups.values(), key=lambda group: -sum(layer.total_cycles for layer in group))[
+        :MOST_LABELS
+    ]
 
 
 def _name_groups(figure: Figure, groups: Sequence[Sequence[LayerResult]]) -> None:
     """The key of the numbers, below the axes where it covers nothing."""
     if not groups:
         return
-    names = [f"{number}   {short_name(group[0].name, longest=36)}"
-             + (f" and {len(group) - 1} more like it" if len(group) > 1 else "")
-             for number, group in enumerate(groups, start=1)]
-    figure.legend([Line2D([], [], linestyle="none") for _ in names], names, loc="outside lower left", ncols=2,
-                  fontsize=8, handlelength=0, handletextpad=0, columnspacing=3, borderaxespad=0.8,
-                  title="the groups of layers that take the longest", title_fontsize=8.5, alignment="left")
+    names = [
+        f"{number}   {short_name(group[0].name, longest=36)}"
+        + (f" and {len(group) - 1} more like it" if len(group) > 1 else "")
+        for number, group in enumerate(groups, start=1)
+    ]
+    figure.legend(
+        [Line2D([], [], linestyle="none") for _ in names],
+        names,
+        loc="outside lower left",
+        ncols=2,
+        fontsize=8,
+        handlelength=0,
+        handletextpad=0,
+        columnspacing=3,
+        borderaxespad=0.8,
+        title="the groups of layers that take the longest",
+        title_fontsize=8.5,
+        alignment="left",
+    )
 
 
 def _draw_roofs(axes: Axes, result: NetworkResult, shown: Sequence[LayerResult]) -> list[Annotation]:
-    """A roof for every peak that occurs (narrow operands may have a higher one); returns the texts along them."""
+    """A roof for every peak that occurs (narrow operands may have a higher one); returns the texts along
+    them."""
     bandwidth = result.accelerator.dram_bytes_per_cycle
     clock_hz = result.accelerator.clock_hz
     peaks = sorted({result.accelerator.peak_macs_per_cycle, *(layer.peak_macs_per_cycle for layer in shown)})
@@ -87,11 +114,20 @@ def _draw_roofs(axes: Axes, result: NetworkResult, shown: Sequence[LayerResult])
     texts = []
     for peak in peaks:
         ridge = peak / bandwidth
-        axes.plot([left, ridge, right], [left * bandwidth, peak, peak], color=INK, linewidth=1.6, zorder=2,
-                  solid_joinstyle="miter", linestyle="-" if peak == peaks[-1] else (0, (4, 2)))
+        axes.plot(
+            [left, ridge, right],
+            [left * bandwidth, peak, peak],
+            color=INK,
+            linewidth=1.6,
+            zorder=2,
+            solid_joinstyle="miter",
+            linestyle="-" if peak == peaks[-1] else (0, (4, 2)),
+        )
         rate = format_scaled(peak * clock_hz, "MAC/s")
-        texts += [_note(axes, f"peak {peak:,} MACs/cycle = {rate}", (right, peak), (-4, 4)),
-                  _note(axes, f"ridge at {_plain(ridge)} MACs/B", (ridge, peak), (-4, 4))]
+        texts += [
+            _note(axes, f"peak {peak:,} MACs/cycle = {rate}", (right, peak), (-4, 4)),
+            _note(axes, f"ridge at {_plain(ridge)} MACs/B", (ridge, peak), (-4, 4)),
+        ]
     middle = math.sqrt(left * peaks[0] / bandwidth)
     slope = f"DRAM {format_scaled(result.accelerator.dram.bandwidth_bytes_per_second, 'B/s')}"
     texts.append(_note(axes, slope, (middle, middle * bandwidth), (-6, 6)))
@@ -109,24 +145,44 @@ def _roof_points(axes: Axes, result: NetworkResult) -> list[tuple[float, float, 
 
 
 def _note(axes: Axes, text: str, point: tuple[float, float], offset: tuple[float, float]) -> Annotation:
-    return axes.annotate(text, point, xytext=offset, textcoords="offset points", ha="right", va="bottom", color=MUTED)
+    return axes.annotate(
+        text, point, xytext=offset, textcoords="offset points", ha="right", va="bottom", color=MUTED
+    )
 
 
 def _draw_points(axes: Axes, shown: Sequence[LayerResult]) -> list[tuple[float, float, float]]:
     """Points by kind; returns (x, y, radius in points) of each."""
     longest = max((layer.total_cycles for layer in shown), default=1)
-    points = []
+    points: list[tuple[float, float, float]] = []
     for kind, colour in KINDS.items():
         layers = [layer for layer in shown if (layer.kind if layer.kind in KINDS else "other") == kind]
         if not layers:
             continue
         x, y = [layer.macs_per_dram_byte for layer in layers], [_rate(layer) for layer in layers]
         areas = [12 + 240 * layer.total_cycles / longest for layer in layers]
-        axes.scatter(x, y, s=areas, color=colour, marker=_MARKERS[kind], alpha=0.72, edgecolor=INK, linewidth=0.5,
-                     zorder=3)
-        axes.plot([], [], linestyle="none", color=colour, marker=_MARKERS[kind], markeredgecolor=INK,
-                  markeredgewidth=0.5, label=f"{kind.replace('_', ' ')} ({len(layers)})")
-        points += [(*place, math.sqrt(area / math.pi)) for *place, area in zip(x, y, areas, strict=True)]
+        axes.scatter(
+            x,
+            y,
+            s=areas,
+            color=colour,
+            marker=_MARKERS[kind],
+            alpha=0.72,
+            edgecolor=INK,
+            linewidth=0.5,
+            zorder=3,
+        )
+        axes.plot(
+            [],
+            [],
+            linestyle="none",
+            color=colour,
+            marker=_MARKERS[kind],
+            markeredgecolor=INK,
+            markeredgewidth=0.5,
+            label=f"{kind.replace('_', ' ')} ({len(layers)})",
+        )
+        radii = [math.sqrt(area / math.pi) for area in areas]
+        points += list(zip(x, y, radii, strict=True))
     return points
 
 
@@ -136,7 +192,7 @@ def _finish_axes(axes: Axes, result: NetworkResult, *, hidden: int) -> None:
     axes.set_ylabel("MACs per cycle")
     axes.grid(visible=True, axis="both", which="major")
     clock_hz = result.accelerator.clock_hz
-    rates = axes.secondary_yaxis("right", functions=(lambda rate: rate * clock_hz, lambda rate: rate / clock_hz))
+    rates = scaled_axis(axes, factor=clock_hz)
     rates.set_ylabel(f"MACs per second at {format_scaled(clock_hz, 'Hz')}")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))

@@ -1,8 +1,8 @@
 """The timeline as a trace for Perfetto (ui.perfetto.dev) and Chrome (about://tracing).
 
-Times are microseconds with as many decimals as the clock needs; where a cycle has no finite decimal (700 MHz) a cycle's
-edge is cut to picoseconds, the same for every span, so neighbours still touch. The exact cycles stand in each event's
-arguments.
+Times are microseconds with as many decimals as the clock needs; where a cycle has no finite decimal (700 MHz)
+a cycle's edge is cut to picoseconds, the same for every span, so neighbours still touch. The exact cycles
+stand in each event's arguments.
 
 References
 ----------
@@ -31,21 +31,27 @@ _COUNTER_UNITS = {"dram": "bytes_per_cycle"}
 
 
 def trace_json(result: NetworkResult) -> str:
-    """The whole trace: a track of layers, one per unit (more where a unit works on two things at once), and counters for
-    buffer occupancy and DRAM bandwidth. The result must have been recorded with a timeline."""
+    """The whole trace: a track of layers, one per unit (more where a unit works on two things at once), and
+    counters for buffer occupancy and DRAM bandwidth. The result must have been recorded with a timeline."""
     assert result.timeline is not None, "simulate(records_timeline=True) records the timeline"
-    layers = [Span("layers", layer.name, layer.name, layer.start_cycle, layer.end_cycle, layer.mapping)
-              for layer in result.layers]
+    layers = [
+        Span("layers", layer.name, layer.name, layer.start_cycle, layer.end_cycle, layer.mapping)
+        for layer in result.layers
+    ]
     tracks = _tracks([*layers, *result.timeline.spans])
     clock_hz = result.accelerator.clock_hz
     events = [_metadata("process_name", {"name": f"{result.network} on {result.accelerator.name}"}, 0)]
     for thread, (name, spans) in enumerate(tracks.items(), start=1):
-        events += [_metadata("thread_name", {"name": name}, thread),
-                   _metadata("thread_sort_index", {"sort_index": thread}, thread)]
+        events += [
+            _metadata("thread_name", {"name": name}, thread),
+            _metadata("thread_sort_index", {"sort_index": thread}, thread),
+        ]
         events += [_complete(span, thread, clock_hz) for span in spans]
     events += [_counter(sample, clock_hz) for sample in result.timeline.samples]
     body = ",\n".join(events)
-    return f'{{"displayTimeUnit":"ns","otherData":{_text({"clock_hz": clock_hz})},"traceEvents":[\n{body}\n]}}\n'
+    return (
+        f'{{"displayTimeUnit":"ns","otherData":{_text({"clock_hz": clock_hz})},"traceEvents":[\n{body}\n]}}\n'
+    )
 
 
 def _tracks(spans: Iterable[Span]) -> dict[str, list[Span]]:
@@ -54,12 +60,17 @@ def _tracks(spans: Iterable[Span]) -> dict[str, list[Span]]:
     for span in sorted(spans, key=lambda span: (span.start_cycle, -span.end_cycle)):
         by_unit.setdefault(span.unit, []).append(span)
     middle = sorted(set(by_unit) - {*_FIRST_TRACKS, *_LAST_TRACKS})
-    return {name: track for unit in (*_FIRST_TRACKS, *middle, *_LAST_TRACKS) if unit in by_unit
-            for name, track in _lanes(unit, by_unit[unit])}
+    return {
+        name: track
+        for unit in (*_FIRST_TRACKS, *middle, *_LAST_TRACKS)
+        if unit in by_unit
+        for name, track in _lanes(unit, by_unit[unit])
+    }
 
 
 def _lanes(unit: str, spans: Iterable[Span]) -> Iterator[tuple[str, list[Span]]]:
-    """A viewer only shows spans of one track that follow each other or nest: an overlapping one gets a further lane."""
+    """A viewer only shows spans of one track that follow each other or nest: an overlapping one gets a
+    further lane."""
     lanes: list[list[Span]] = []
     for span in spans:
         free = next((lane for lane in lanes if lane[-1].end_cycle <= span.start_cycle), None)
@@ -92,18 +103,27 @@ def _decimal(time: Fraction) -> str:
 
 
 def _complete(span: Span, thread: int, clock_hz: int) -> str:
-    arguments: dict[str, object] = {"layer": span.layer, "start_cycle": span.start_cycle, "end_cycle": span.end_cycle}
+    arguments: dict[str, object] = {
+        "layer": span.layer,
+        "start_cycle": span.start_cycle,
+        "end_cycle": span.end_cycle,
+    }
     if span.detail:
         arguments["detail"] = span.detail
     start, end = (microseconds(cycle, clock_hz=clock_hz) for cycle in (span.start_cycle, span.end_cycle))
-    return (f'{{"ph":"X","pid":{_PROCESS},"tid":{thread},"ts":{_decimal(start)},"dur":{_decimal(end - start)},"name":'
-            f'{_text(span.label)},"cat":{_text(span.unit)},"args":{_text(arguments)}}}')
+    return (
+        f'{{"ph":"X","pid":{_PROCESS},"tid":{thread},"ts":{_decimal(start)},'
+        f'"dur":{_decimal(end - start)},"name":'
+        f'{_text(span.label)},"cat":{_text(span.unit)},"args":{_text(arguments)}}}'
+    )
 
 
 def _counter(sample: Sample, clock_hz: int) -> str:
     unit = _COUNTER_UNITS.get(sample.counter, "bytes")
-    return (f'{{"ph":"C","pid":{_PROCESS},"ts":{_decimal(microseconds(sample.cycle, clock_hz=clock_hz))},'
-            f'"name":{_text(sample.counter)},"args":{_text({unit: sample.value})}}}')
+    return (
+        f'{{"ph":"C","pid":{_PROCESS},"ts":{_decimal(microseconds(sample.cycle, clock_hz=clock_hz))},'
+        f'"name":{_text(sample.counter)},"args":{_text({unit: sample.value})}}}'
+    )
 
 
 def _metadata(name: str, arguments: dict[str, object], thread: int) -> str:

@@ -6,9 +6,14 @@ from accelsim.hardware.accelerator import Accelerator
 from accelsim.units import format_energy, format_scaled
 
 _CYCLES = {
-    "compute": "compute", "weights": "wait for weights", "activations": "wait for activations",
-    "dram": "DRAM busy", "buffer_port": "buffer port", "requantizer": "requantizer",
-    "output_room": "no output room", "drain": "drain",
+    "compute": "compute",
+    "weights": "wait for weights",
+    "activations": "wait for activations",
+    "dram": "DRAM busy",
+    "buffer_port": "buffer port",
+    "requantizer": "requantizer",
+    "output_room": "no output room",
+    "drain": "drain",
 }
 
 
@@ -19,6 +24,15 @@ def cycles_label(cause: str) -> str:
     ('buffer port', 'compute')
     """
     return _CYCLES.get(cause, cause.replace("_", " "))
+
+
+def stall_label(cause: str) -> str:
+    """A cause of stalls in a word or two, for tables.
+
+    >>> stall_label("activations"), stall_label("dram"), stall_label("output_room")
+    ('activations', 'DRAM', 'output room')
+    """
+    return "DRAM" if cause == "dram" else cause.replace("_", " ")
 
 
 def component_label(component: str) -> str:
@@ -69,7 +83,7 @@ def short_name(name: str, *, longest: int = 28) -> str:
     >>> short_name("/layer1/layer1.0/downsample/downsample.0/Conv", longest=20)
     '…e/downsample.0/Conv'
     """
-    return name if len(name) <= longest else f"…{name[1 - longest:]}"
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
 def title_of(what: str, *, network: str, accelerator: Accelerator) -> str:

@@ -34,14 +34,11 @@ def check_writable(folder: Path) -> None:
 
 
 def check_file_writable(path: Path) -> None:
-    """The same for a single file."""
+    """The same for a single file; folders that are missing above it are made when it is written."""
     if path.is_dir():
         raise OutputError("expected a file to write to, got a folder", file=str(path))
-    if not path.parent.is_dir():
-        raise OutputError(f"expected the folder {path.parent} to exist", file=str(path))
     if not path.exists() or path.is_file():
-        with _as_output_error(path):
-            os.rmdir(tempfile.mkdtemp(prefix=".accelsim-", dir=path.parent))
+        check_writable(path.parent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -56,6 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         if path.exists() and not path.is_file():  # a terminal, a pipe: there is nothing to keep whole
             path.write_bytes(content)
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _hidden_folder(path.parent) as folder:
             (folder / path.name).write_bytes(content)
             os.replace(folder / path.name, path)
@@ -64,8 +62,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     """Write files by their path in this folder: all of them are on disk before the first one gets its name.
 
-    A folder that did not exist appears with all of its files at once; in one that did, each file is replaced whole and
-    files of other names stay.
+    A folder that did not exist appears with all of its files at once; in one that did, each file is replaced
+    whole and files of other names stay.
     """
     check_writable(folder)
     with _as_output_error(folder):
@@ -84,7 +82,8 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def write_report(result: NetworkResult, folder: Path) -> Path:
-    """layers.csv, result.json, block_diagram.svg, figures/*.png and *.svg and index.html; returns the place of the page.
+    """layers.csv, result.json, block_diagram.svg, figures/*.png and *.svg and index.html; returns the place
+    of the page.
 
     Raises
     ------
@@ -102,9 +101,15 @@ def report_files(result: NetworkResult) -> dict[str, bytes]:
 
     figures = render_figures(result)
     diagram = draw_block_diagram(result.accelerator)
-    page = report_page(result, figures={name: images["svg"].decode() for name, images in figures.items()}, diagram=diagram)
-    files = {"index.html": page.encode(), "layers.csv": csv_bytes(result.rows()), "result.json": json_bytes(result.to_dict()),
-             "block_diagram.svg": diagram.encode()}
+    page = report_page(
+        result, figures={name: images["svg"].decode() for name, images in figures.items()}, diagram=diagram
+    )
+    files = {
+        "index.html": page.encode(),
+        "layers.csv": csv_bytes(result.rows()),
+        "result.json": json_bytes(result.to_dict()),
+        "block_diagram.svg": diagram.encode(),
+    }
     for name, images in figures.items():
         files |= {f"figures/{name}.{suffix}": content for suffix, content in images.items()}
     return files

@@ -124,7 +124,7 @@ def _explicit_pads(node: Node) -> tuple[int, int, int, int]:
 def _pads(
     node: Node, size: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair
 ) -> tuple[int, int, int, int]:
-    """Pads as given, or as `auto_pad` SAME asks: output = ceil(input / stride), the odd one last for UPPER."""
+    """Pads as given, or as `auto_pad` SAME asks: output = ceil(input / stride), the odd one last if UPPER."""
     mode = node.attribute("auto_pad", "NOTSET")
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         return _explicit_pads(node) if mode == "NOTSET" else (0, 0, 0, 0)

@@ -100,7 +100,7 @@ class Shapes:
 
 
 def infer_shapes(graph: Graph, path: Path, *, batch: int | None, shapes: Mapping[str, Shape]) -> Shapes:
-    """Shapes of all tensors, with the inputs as the model states them unless `batch` and `shapes` say otherwise.
+    """Shapes of all tensors; those of the inputs as the model states them unless `batch` or `shapes` differ.
 
     Raises
     ------
@@ -141,7 +141,8 @@ def complaint(graph: Graph) -> str:
         infer(_model(graph), strict_mode=True, data_prop=True)
     except (InferenceError, ValueError, RuntimeError, TypeError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        return lines[-1].strip() if lines else ""
+        # "[ShapeInferenceError] Inference error(s): (op_type:MatMul): [ShapeInferenceError] Incompatible ..."
+        return lines[-1].rpartition("Error] ")[2].strip() if lines else ""
     return ""
 
 

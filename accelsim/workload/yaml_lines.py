@@ -92,7 +92,9 @@ def _mapping(node: MappingNode, file: str) -> dict[str, Entry]:
                 line=line,
                 field=key.value,
             )
-        entries[key.value] = _entry(value, file)
+        entry = _entry(value, file)
+        # A value left out "stands" wherever the parser noticed; the reader looks for it behind its key.
+        entries[key.value] = Entry(None, line) if entry.value is None else entry
     return entries
 
 

@@ -14,18 +14,34 @@ from accelsim.results.network_result import NetworkResult
 from accelsim.results.span import Sample, Span, Timeline
 
 ENERGY_TABLE: dict[str, Any] = {
-    "name": "horowitz_45nm", "technology": "45 nm, 0.9 V", "source": "Horowitz, ISSCC 2014",
-    "multiply": [{"bits": 8, "energy": "0.2 pJ"}], "add": [{"bits": 32, "energy": "0.1 pJ"}],
-    "register": "0.01 pJ/bit", "sram": [{"capacity": "8 KiB", "access_bits": 64, "energy": "10 pJ"}],
-    "dram": "20 pJ/bit", "unconfirmed": ["register"],
+    "name": "horowitz_45nm",
+    "technology": "45 nm, 0.9 V",
+    "source": "Horowitz, ISSCC 2014",
+    "multiply": [{"bits": 8, "energy": "0.2 pJ"}],
+    "add": [{"bits": 32, "energy": "0.1 pJ"}],
+    "register": "0.01 pJ/bit",
+    "sram": [{"capacity": "8 KiB", "access_bits": 64, "energy": "10 pJ"}],
+    "dram": "20 pJ/bit",
+    "unconfirmed": ["register"],
 }
 
-SHARED = {"scratchpad": {"capacity": "512 KiB", "holds": ["weights", "inputs", "outputs"], "bytes_per_cycle": 64,
-                         "ports": 2}}
+SHARED = {
+    "scratchpad": {
+        "capacity": "512 KiB",
+        "holds": ["weights", "inputs", "outputs"],
+        "bytes_per_cycle": 64,
+        "ports": 2,
+    }
+}
 SEPARATE = {
     "weight_buffer": {"capacity": "256 KiB", "holds": ["weights"], "bytes_per_cycle": 16},
     "input_buffer": {"capacity": "128 KiB", "holds": ["inputs"], "bytes_per_cycle": 16, "ports": 2},
-    "output_buffer": {"capacity": "64 KiB", "holds": ["outputs"], "bytes_per_cycle": 16, "double_buffered": False},
+    "output_buffer": {
+        "capacity": "64 KiB",
+        "holds": ["outputs"],
+        "bytes_per_cycle": 16,
+        "double_buffered": False,
+    },
 }
 UNIFIED = {
     "weight_fifo": {"capacity": "256 KiB", "holds": ["weights"], "bytes_per_cycle": 256},
@@ -33,22 +49,41 @@ UNIFIED = {
 }
 
 
-def make_accelerator(*, buffers: dict[str, Any] = SHARED, rows: int = 16, columns: int = 16,
-                     dataflow: str = "weight_stationary", name: str = "edge_16x16", **changes: Any) -> Accelerator:
+def make_accelerator(
+    *,
+    buffers: dict[str, Any] = SHARED,
+    rows: int = 16,
+    columns: int = 16,
+    dataflow: str = "weight_stationary",
+    name: str = "edge_16x16",
+    **changes: Any,
+) -> Accelerator:
     """An accelerator with the fields that reports show."""
     document: dict[str, Any] = {
-        "schema_version": 1, "name": name, "description": "A small edge accelerator.", "clock": "800 MHz",
-        "pe_grid": {"rows": rows, "columns": columns, "dataflow": dataflow}, "accumulators": {"entries": 2048},
-        "requantizer": {"lanes": columns, "latency_cycles": 4}, "vector_unit": {"lanes": 32},
-        "memory": {"buffers": buffers}, "dma": {}, "dram": {"bandwidth": "12.8 GB/s", "read_latency": "60 ns"},
-        "energy": ENERGY_TABLE, "leakage": "20 mW", "unconfirmed": ["dram.bandwidth"],
+        "schema_version": 1,
+        "name": name,
+        "description": "A small edge accelerator.",
+        "clock": "800 MHz",
+        "pe_grid": {"rows": rows, "columns": columns, "dataflow": dataflow},
+        "accumulators": {"entries": 2048},
+        "requantizer": {"lanes": columns, "latency_cycles": 4},
+        "vector_unit": {"lanes": 32},
+        "memory": {"buffers": buffers},
+        "dma": {},
+        "dram": {"bandwidth": "12.8 GB/s", "read_latency": "60 ns"},
+        "energy": ENERGY_TABLE,
+        "leakage": "20 mW",
+        "unconfirmed": ["dram.bandwidth"],
     }
     return Accelerator.model_validate(document | changes)
 
 
 def _resnet_layers() -> list[tuple[str, str, int, int, int]]:
     """(name, kind, macs, weight bytes, activation bytes) of ResNet-50."""
-    layers = [("/conv1/Conv", "conv", 118_013_952, 9_408, 953_344), ("/maxpool/MaxPool", "pooling", 0, 0, 1_003_520)]
+    layers = [
+        ("/conv1/Conv", "conv", 118_013_952, 9_408, 953_344),
+        ("/maxpool/MaxPool", "pooling", 0, 0, 1_003_520),
+    ]
     width, size, inputs = 64, 56, 64
     for stage, blocks in enumerate((3, 4, 6, 3), start=1):
         for block in range(blocks):
@@ -57,17 +92,36 @@ def _resnet_layers() -> list[tuple[str, str, int, int, int]]:
             if block == 0:
                 shapes.append(("downsample/downsample.0", inputs, 4 * width, 1))
             for name, given, made, window in shapes:
-                layers.append((f"{prefix}/{name}/Conv", "conv", area * given * made * window,
-                               given * made * window, area * (given + made)))
+                layers.append(
+                    (
+                        f"{prefix}/{name}/Conv",
+                        "conv",
+                        area * given * made * window,
+                        given * made * window,
+                        area * (given + made),
+                    )
+                )
             layers.append((f"{prefix}/Add", "elementwise", 0, 0, 3 * area * 4 * width))
             inputs = 4 * width
         width, size = 2 * width, size // 2
-    return [*layers, ("/avgpool/GlobalAveragePool", "reduction", 0, 0, 102_400),
-            ("/fc/Gemm", "matmul", 2_048_000, 2_048_000, 3_048)]
+    return [
+        *layers,
+        ("/avgpool/GlobalAveragePool", "reduction", 0, 0, 102_400),
+        ("/fc/Gemm", "matmul", 2_048_000, 2_048_000, 3_048),
+    ]
 
 
-def make_layer(*, name: str, kind: str, macs: int, weight_bytes: int, activation_bytes: int, start_cycle: int,
-               accelerator: Accelerator, bits: int = 8) -> LayerResult:
+def make_layer(
+    *,
+    name: str,
+    kind: str,
+    macs: int,
+    weight_bytes: int,
+    activation_bytes: int,
+    start_cycle: int,
+    accelerator: Accelerator,
+    bits: int = 8,
+) -> LayerResult:
     """Plausible time and energy of a layer: compute, then stalls for what DRAM could not deliver in time."""
     peak = accelerator.peak_macs_per_cycle
     ideal = -(-macs * 10 // (peak * 9)) if macs else activation_bytes // 32
@@ -75,53 +129,111 @@ def make_layer(*, name: str, kind: str, macs: int, weight_bytes: int, activation
     weight_bytes = weight_bytes * bits // 8
     dram_cycles = round((weight_bytes + activation_bytes) / accelerator.dram_bytes_per_cycle)
     missing = max(0, dram_cycles - compute)
-    stalls = {"weights": missing * weight_bytes // max(1, weight_bytes + activation_bytes), "dram": missing // 10,
-              "activations": missing // 3, "buffer_port": compute // 25, "requantizer": compute // 60 if macs else 0,
-              "output_room": missing // 20, "drain": 120}
+    stalls = {
+        "weights": missing * weight_bytes // max(1, weight_bytes + activation_bytes),
+        "dram": missing // 10,
+        "activations": missing // 3,
+        "buffer_port": compute // 25,
+        "requantizer": compute // 60 if macs else 0,
+        "output_room": missing // 20,
+        "drain": 120,
+    }
     stalls = {cause: cycles for cause, cycles in stalls.items() if cycles}
     total = compute + sum(stalls.values())
-    counts = Counts(macs=macs, mac_weight_bits=bits, mac_input_bits=8, vector_operations=0 if macs else activation_bytes,
-                    dram_read_bytes={"weights": weight_bytes, "inputs": activation_bytes // 2},
-                    dram_write_bytes={"outputs": activation_bytes - activation_bytes // 2},
-                    dram_bus_bytes=weight_bytes + activation_bytes)
-    energy = {"multipliers": 0.2 * macs * bits / 8, "adders": 0.1 * macs, "registers": 0.16 * macs,
-              "accumulators": 0.05 * macs, "requantizer": 0.3 * activation_bytes if macs else 0.0,
-              "vector_unit": 0.0 if macs else 0.4 * activation_bytes}
-    energy |= {f"buffers.{buffer}": 0.12 * macs / (1 + index) + 2.0 * activation_bytes
-               for index, buffer in enumerate(accelerator.memory.buffers)}
+    counts = Counts(
+        macs=macs,
+        mac_weight_bits=bits,
+        mac_input_bits=8,
+        vector_operations=0 if macs else activation_bytes,
+        dram_read_bytes={"weights": weight_bytes, "inputs": activation_bytes // 2},
+        dram_write_bytes={"outputs": activation_bytes - activation_bytes // 2},
+        dram_bus_bytes=weight_bytes + activation_bytes,
+    )
+    energy = {
+        "multipliers": 0.2 * macs * bits / 8,
+        "adders": 0.1 * macs,
+        "registers": 0.16 * macs,
+        "accumulators": 0.05 * macs,
+        "requantizer": 0.3 * activation_bytes if macs else 0.0,
+        "vector_unit": 0.0 if macs else 0.4 * activation_bytes,
+    }
+    energy |= {
+        f"buffers.{buffer}": 0.12 * macs / (1 + index) + 2.0 * activation_bytes
+        for index, buffer in enumerate(accelerator.memory.buffers)
+    }
     energy |= {"dram": 160.0 * (weight_bytes + activation_bytes), "leakage": 25.0 * total}
     return LayerResult(
-        name=name, kind=kind, shape="64x56x56 -> 64x56x56, 3x3", unit="pe_grid" if macs else "vector_unit",
-        mapping="m 3136/64, k 576/16, n 64/16; n k m", weight_bits=bits, input_bits=8, output_bits=8,
-        start_cycle=start_cycle, end_cycle=start_cycle + total, ideal_cycles=ideal, compute_cycles=compute,
-        stall_cycles=stalls, steps=200, dram_cycles=dram_cycles,
-        peak_buffer_bytes={buffer: 65_536 for buffer in accelerator.memory.buffers}, counts=counts, energy_pj=energy,
-        peak_macs_per_cycle=peak)
+        name=name,
+        kind=kind,
+        shape="64x56x56 -> 64x56x56, 3x3",
+        unit="pe_grid" if macs else "vector_unit",
+        mapping="m 3136/64, k 576/16, n 64/16; n k m",
+        weight_bits=bits,
+        input_bits=8,
+        output_bits=8,
+        start_cycle=start_cycle,
+        end_cycle=start_cycle + total,
+        ideal_cycles=ideal,
+        compute_cycles=compute,
+        stall_cycles=stalls,
+        steps=200,
+        dram_cycles=dram_cycles,
+        peak_buffer_bytes=dict.fromkeys(accelerator.memory.buffers, 65536),
+        counts=counts,
+        energy_pj=energy,
+        peak_macs_per_cycle=peak,
+    )
 
 
-def make_result(*, accelerator: Accelerator | None = None, layers: list[tuple[str, str, int, int, int]] | None = None,
-                network: str = "resnet50", bits: int = 8, **changes: Any) -> NetworkResult:
+def make_result(
+    *,
+    accelerator: Accelerator | None = None,
+    layers: list[tuple[str, str, int, int, int]] | None = None,
+    network: str = "resnet50",
+    bits: int = 8,
+    **changes: Any,
+) -> NetworkResult:
     """A run of these (name, kind, macs, weight bytes, activation bytes), one after the other."""
     accelerator = accelerator or make_accelerator()
     results: list[LayerResult] = []
     for name, kind, macs, weight_bytes, activation_bytes in layers or _resnet_layers():
         start = results[-1].end_cycle if results else 0
-        results.append(make_layer(name=name, kind=kind, macs=macs, weight_bytes=weight_bytes, start_cycle=start,
-                                  activation_bytes=activation_bytes, accelerator=accelerator, bits=bits))
+        results.append(
+            make_layer(
+                name=name,
+                kind=kind,
+                macs=macs,
+                weight_bytes=weight_bytes,
+                start_cycle=start,
+                activation_bytes=activation_bytes,
+                accelerator=accelerator,
+                bits=bits,
+            )
+        )
     fields: dict[str, Any] = {
-        "network": network, "accelerator": accelerator, "network_fingerprint": "ab" * 32,
-        "options": {"objective": "latency", "keeps_activations": "no"}, "layers": tuple(results), "version": "0.1.0",
-        "unsupported": {}}
+        "network": network,
+        "accelerator": accelerator,
+        "network_fingerprint": "ab" * 32,
+        "options": {"objective": "latency", "keeps_activations": "no"},
+        "layers": tuple(results),
+        "version": "0.1.0",
+        "unsupported": {},
+    }
     return NetworkResult(**(fields | changes))
 
 
 def make_timeline() -> Timeline:
     """Two loads, two tiles that overlap in the pipelined grid, one drain."""
     return Timeline(
-        spans=(Span("dma.0", "load weights", "conv", 0, 40, "n 0:16"), Span("dma.1", "load inputs", "conv", 4, 60),
-               Span("pe_grid", "compute", "conv", 60, 160, "tile 0"), Span("pe_grid", "compute", "conv", 140, 240, "tile 1"),
-               Span("requantizer", "requantize", "conv", 240, 250)),
-        samples=(Sample("dram", 0, 16.0), Sample("dram", 60, 0.0), Sample("buffer.weights", 40, 4096)))
+        spans=(
+            Span("dma.0", "load weights", "conv", 0, 40, "n 0:16"),
+            Span("dma.1", "load inputs", "conv", 4, 60),
+            Span("pe_grid", "compute", "conv", 60, 160, "tile 0"),
+            Span("pe_grid", "compute", "conv", 140, 240, "tile 1"),
+            Span("requantizer", "requantize", "conv", 240, 250),
+        ),
+        samples=(Sample("dram", 0, 16.0), Sample("dram", 60, 0.0), Sample("buffer.weights", 40, 4096)),
+    )
 
 
 @pytest.fixture
@@ -142,14 +254,37 @@ def resnet_result() -> NetworkResult:
 @pytest.fixture
 def tiny_result() -> NetworkResult:
     """Three layers; the last one does nothing and costs nothing."""
-    result = make_result(network="tiny", layers=[("conv", "conv", 65_536, 576, 8_192), ("pool", "pooling", 0, 0, 2_048),
-                                                 ("view", "move", 0, 0, 0)], timeline=make_timeline())
+    result = make_result(
+        network="tiny",
+        layers=[
+            ("conv", "conv", 65_536, 576, 8_192),
+            ("pool", "pooling", 0, 0, 2_048),
+            ("view", "move", 0, 0, 0),
+        ],
+        timeline=make_timeline(),
+    )
     view = result.layers[-1]
     empty = LayerResult(
-        name="view", kind="move", shape="16 -> 4x4", unit="vector_unit", mapping="", weight_bits=8, input_bits=8,
-        output_bits=8, start_cycle=view.start_cycle, end_cycle=view.start_cycle, ideal_cycles=0, compute_cycles=0,
-        stall_cycles={}, steps=0, dram_cycles=0, peak_buffer_bytes={}, counts=Counts(), energy_pj={},
-        peak_macs_per_cycle=256)
+        name="view",
+        kind="move",
+        shape="16 -> 4x4",
+        unit="vector_unit",
+        mapping="",
+        weight_bits=8,
+        input_bits=8,
+        output_bits=8,
+        start_cycle=view.start_cycle,
+        end_cycle=view.start_cycle,
+        ideal_cycles=0,
+        compute_cycles=0,
+        stall_cycles={},
+        steps=0,
+        dram_cycles=0,
+        peak_buffer_bytes={},
+        counts=Counts(),
+        energy_pj={},
+        peak_macs_per_cycle=256,
+    )
     return NetworkResult(**(vars(result) | {"layers": (*result.layers[:-1], empty)}))
 
 
@@ -157,7 +292,14 @@ def tiny_result() -> NetworkResult:
 def long_result() -> NetworkResult:
     """Three hundred layers."""
     kinds = ("conv", "depthwise", "matmul", "elementwise")
-    layers = [(f"/blocks.{index}/mixer/{kinds[index % 4]}/Node_with_a_rather_long_name_{index}", kinds[index % 4],
-               0 if index % 4 == 3 else 1_000_000 + 37_000 * (index * index % 101), 10_000 + 911 * (index % 57),
-               200_000 + 5_000 * (index % 13)) for index in range(300)]
+    layers = [
+        (
+            f"/blocks.{index}/mixer/{kinds[index % 4]}/Node_with_a_rather_long_name_{index}",
+            kinds[index % 4],
+            0 if index % 4 == 3 else 1_000_000 + 37_000 * (index * index % 101),
+            10_000 + 911 * (index % 57),
+            200_000 + 5_000 * (index % 13),
+        )
+        for index in range(300)
+    ]
     return make_result(network="long_network", layers=layers)

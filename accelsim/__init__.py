@@ -1,0 +1,50 @@
+"""accelsim: a cycle-level simulator of quantized neural-network accelerators.
+
+>>> from accelsim import load_accelerator, load_network, simulate
+>>> result = simulate(load_accelerator("edge_16x16"), load_network("mlperf_tiny_resnet8"))
+>>> result.macs
+12501632
+
+Names below are imported when they are first used, so that reading a description does not load the simulator.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from accelsim.version import __version__
+
+if TYPE_CHECKING:
+    from accelsim.errors import AccelsimError
+    from accelsim.hardware import Accelerator, load_accelerator, preset_names, with_changes
+    from accelsim.mapping.options import MappingOptions
+    from accelsim.report.writer import write_report
+    from accelsim.results.layer_result import LayerResult
+    from accelsim.results.network_result import NetworkResult
+    from accelsim.simulate import plan, simulate
+    from accelsim.workload import Layer, Network, Tensor, load_network, shipped_workloads
+
+_HOMES = {
+    "AccelsimError": "accelsim.errors",
+    "Accelerator": "accelsim.hardware", "load_accelerator": "accelsim.hardware", "preset_names": "accelsim.hardware",
+    "with_changes": "accelsim.hardware",
+    "MappingOptions": "accelsim.mapping.options",
+    "write_report": "accelsim.report.writer",
+    "LayerResult": "accelsim.results.layer_result", "NetworkResult": "accelsim.results.network_result",
+    "plan": "accelsim.simulate", "simulate": "accelsim.simulate",
+    "Layer": "accelsim.workload", "Network": "accelsim.workload", "Tensor": "accelsim.workload",
+    "load_network": "accelsim.workload", "shipped_workloads": "accelsim.workload",
+}
+
+__all__ = [
+    "Accelerator", "AccelsimError", "Layer", "LayerResult", "MappingOptions", "Network", "NetworkResult", "Tensor",
+    "__version__", "load_accelerator", "load_network", "plan", "preset_names", "shipped_workloads", "simulate",
+    "with_changes", "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,93 @@
+"""``accelsim check``: is this description an accelerator, and what can it do at best?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from accelsim.cli.options import JsonOption
+from accelsim.cli.output import print_json, print_text
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.loader import load_accelerator
+from accelsim.hardware.summary import AcceleratorSummary, summarize
+from accelsim.units import format_scaled, format_size
+
+
+def check(
+    accelerator: Annotated[
+        str,
+        typer.Argument(
+            metavar="HW",
+            help="A shipped accelerator's name or the path of its .yaml file.",
+            show_default=False,
+        ),
+    ],
+    is_json: JsonOption = False,
+) -> None:
+    """Validate an accelerator description and say what it describes."""
+    chip = load_accelerator(accelerator)
+    summary = summarize(chip)
+    if is_json:
+        print_json(
+            {
+                "fingerprint": chip.fingerprint,
+                "description": chip.description,
+                "clock_hz": chip.clock_hz,
+                "energy_table": chip.energy.name,
+            }
+            | asdict(summary)
+        )
+        return
+    for label, value in _facts(chip, summary):
+        print_text(f"{label:<14} {value}".rstrip())
+
+
+def _facts(chip: Accelerator, summary: AcceleratorSummary) -> list[tuple[str, str]]:
+    """(what, how much), in the order of the data's way through the chip."""
+    grid = chip.pe_grid
+    facts = [
+        (summary.name, chip.description),
+        ("clock", format_scaled(chip.clock_hz, "Hz")),
+        (
+            "PE grid",
+            f"{grid.rows} x {grid.columns}"
+            + (f" x {grid.pixels} pixels" if grid.pixels > 1 else "")
+            + f", {grid.dataflow.replace('_', ' ')}",
+        ),
+    ]
+    facts += [("peak" if place == 0 else "", peak) for place, peak in enumerate(_peaks(chip, summary))]
+    for place, (name, buffer) in enumerate(chip.memory.buffers.items()):
+        facts.append(
+            (
+                "buffers" if place == 0 else "",
+                (
+                    f"{name} {format_size(buffer.capacity_bytes)} for {', '.join(buffer.holds)}; "
+                    f"{buffer.bytes_per_cycle * buffer.ports} B/cycle"
+                ),
+            )
+        )
+    facts += [
+        ("accumulators", format_size(summary.accumulator_bytes)),
+        (
+            "DRAM",
+            f"{format_scaled(chip.dram.bandwidth_bytes_per_second, 'B/s')}, "
+            f"{summary.dram_bytes_per_cycle:.4g} B/cycle",
+        ),
+        ("ridge point", f"{summary.ridge_macs_per_byte:.4g} MACs per DRAM byte"),
+        ("energy table", f"{chip.energy.name}: {chip.energy.technology}"),
+    ]
+    facts += [("unconfirmed" if place == 0 else "", path) for place, path in enumerate(summary.unconfirmed)]
+    return facts
+
+
+def _peaks(chip: Accelerator, summary: AcceleratorSummary) -> list[str]:
+    """A line per speed of the grid, with the widths of weights and inputs that run at it."""
+    widths: dict[float, list[str]] = {}
+    for width in summary.widths:
+        widths.setdefault(width.macs_per_cycle, []).append(f"{width.weight_bits}/{width.input_bits}")
+    return [
+        f"{2 * rate * chip.clock_hz / 1e12:.4g} TOPS ({rate:,.6g} MACs/cycle) with {', '.join(texts)} bits"
+        for rate, texts in widths.items()
+    ]

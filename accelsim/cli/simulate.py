@@ -1,0 +1,103 @@
+"""``accelsim simulate``: a network on an accelerator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accelsim.cli import options as given
+from accelsim.cli.output import print_json, print_remark, print_table, print_text, progress_bar
+from accelsim.results.network_result import NetworkResult
+
+
+def simulate(
+    model: given.ModelArgument,
+    accelerator: Annotated[
+        str, typer.Argument(metavar="HW", help="A shipped accelerator's name or the path of its .yaml file.")
+    ] = "edge_16x16",
+    out: given.OutOption = None,
+    is_json: given.JsonOption = False,
+    batch: given.BatchOption = None,
+    shapes: given.ShapeOption = None,
+    parameters: given.SetOption = None,
+    bits: Annotated[
+        str,
+        typer.Option(
+            "--bits", metavar="W/A", help="Widths of weights and activations for which the model states none."
+        ),
+    ] = "8/8",
+    objective: given.ObjectiveOption = "latency",
+    keeps_activations: given.KeepOption = False,
+    prefetches_weights: given.PrefetchOption = False,
+    is_strict: given.StrictOption = False,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            "--timeline",
+            metavar="FILE",
+            help="Write the run as a trace for ui.perfetto.dev.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int,
+        typer.Option(
+            "--top",
+            min=0,
+            metavar="N",
+            help="Layers that the table shows, those with the most cycles; 0 shows all.",
+        ),
+    ] = 20,
+) -> None:
+    """Simulate a network on an accelerator: latency, energy and stalls of every layer."""
+    from accelsim.report.writer import check_file_writable, check_writable
+
+    widths = given.parse_bits(bits)
+    choices = given.mapping_options(
+        objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
+    )
+    if out is not None:
+        check_writable(out)
+    if timeline is not None:
+        check_file_writable(timeline)
+
+    from accelsim.hardware.loader import load_accelerator
+    from accelsim.simulate import simulate as run
+
+    chip = load_accelerator(accelerator)
+    network = given.load_model(
+        model, batch=batch, shapes=shapes or [], parameters=parameters or [], bits=widths, is_strict=is_strict
+    )
+    with progress_bar(network.name) as progress:
+        result = run(chip, network, options=choices, records_timeline=timeline is not None, progress=progress)
+    _write(result, out, timeline)
+    if is_json:
+        print_json(result.to_dict())
+    else:
+        _print(result, top)
+
+
+def _write(result: NetworkResult, out: Path | None, timeline: Path | None) -> None:
+    if out is not None:
+        from accelsim.report.writer import write_report
+
+        print_remark(f"report: {write_report(result, out)}")
+    if timeline is not None:
+        from accelsim.report.timeline import trace_json
+        from accelsim.report.writer import write_atomically
+
+        write_atomically(timeline, trace_json(result).encode())
+        print_remark(f"timeline: {timeline}")
+
+
+def _print(result: NetworkResult, top: int) -> None:
+    from accelsim.report.headlines import headlines
+    from accelsim.report.tables import layer_table
+
+    print_table(lambda width: layer_table(result, top=top, width=width))
+    print_text(", ".join(f"{headline.label} {headline.value}" for headline in headlines(result)))
+    if result.unsupported:
+        operators = ", ".join(f"{name} x{count}" for name, count in result.unsupported.items())
+        print_text(f"not simulated, and missing from every number: {operators}")

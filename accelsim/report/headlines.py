@@ -1,0 +1,50 @@
+"""The numbers that people look for first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.report.wording import energy_text, power_text, share_text
+from accelsim.results.network_result import NetworkResult
+from accelsim.units import format_scaled, format_size, format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A number that the page begins with."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def headlines(result: NetworkResult) -> list[Headline]:
+    """In the order of importance."""
+    unit, clock = result.accelerator.energy.unit, format_scaled(result.accelerator.clock_hz, "Hz")
+    rate = 1e6 / result.latency_us if result.latency_us else 0.0
+    return [
+        Headline("Latency", format_time(result.latency_us), f"{result.total_cycles:,} cycles at {clock}"),
+        Headline("Inferences/s", f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", "one run after the other"),
+        Headline("Energy", energy_text(result.total_energy_pj, unit=unit), result.accelerator.energy.name),
+        Headline(
+            "Average power",
+            power_text(result.total_energy_pj, unit=unit, time_us=result.latency_us),
+            "energy over latency" if unit == "pJ" else "the table has no joules",
+        ),
+        Headline(
+            "Utilization",
+            share_text(result.utilization, 1),
+            f"of {result.accelerator.peak_macs_per_cycle:,} MACs/cycle",
+        ),
+        Headline(
+            "DRAM traffic",
+            format_size(result.dram_bytes),
+            f"{share_text(_dram_share(result), 1)} of the bandwidth",
+        ),
+        Headline("MACs", format_scaled(result.macs, "").strip(), f"in {len(result.layers)} layers"),
+    ]
+
+
+def _dram_share(result: NetworkResult) -> float:
+    most = result.accelerator.dram_bytes_per_cycle * result.total_cycles
+    return result.dram_bytes / most if most else 0.0

@@ -1,0 +1,1 @@
+"""What came out of a run: frozen values, pandas at the edge."""
