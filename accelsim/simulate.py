@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from accelsim.energy.layer_energy import layer_energy_pj
-from accelsim.energy.traffic_energy import traffic_pj_per_byte
+from accelsim.energy.traffic_energy import traffic_cost
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import run_program
 from accelsim.machine.identities import check_lower_bounds, check_network_bounds
 from accelsim.machine.layer_run import LayerRun
-from accelsim.mapping.cost import TrafficCost
 from accelsim.mapping.mapper import Mapper
 from accelsim.mapping.network_mapping import map_network
 from accelsim.mapping.options import MappingOptions
@@ -77,10 +76,6 @@ def plan(accelerator: Accelerator, network: Network, *, options: MappingOptions 
     MappingError : a layer that fits nowhere on this accelerator.
     """
     options = options or MappingOptions()
-    energy = traffic_pj_per_byte(accelerator)
-    traffic = TrafficCost(dram_pj_per_byte=energy.dram_pj_per_byte, buffer_pj_per_byte=dict(energy.buffer_pj_per_byte),
-                          idle_pj_per_cycle=energy.leakage_pj_per_cycle)
-
     def prove(program: LayerProgram) -> float:
         (run,), _ = run_program(accelerator, Program((program,)))
         if options.objective == "latency":
@@ -88,7 +83,7 @@ def plan(accelerator: Accelerator, network: Network, *, options: MappingOptions 
         pj = sum(layer_energy_pj(_counts(run, accelerator), accelerator, total_cycles=run.total_cycles).values())
         return pj if options.objective == "energy" else pj * run.total_cycles
 
-    return map_network(network, Mapper(accelerator, options, traffic, prove))
+    return map_network(network, Mapper(accelerator, options, traffic_cost(accelerator), prove))
 
 
 def _counts(run: LayerRun, accelerator: Accelerator, layer: Layer | None = None) -> Counts:

@@ -72,8 +72,7 @@ def _facts(chip: Accelerator, summary: AcceleratorSummary) -> list[tuple[str, st
         ("accumulators", format_size(summary.accumulator_bytes)),
         (
             "DRAM",
-            f"{format_scaled(chip.dram.bandwidth_bytes_per_second, 'B/s')}, "
-            f"{summary.dram_bytes_per_cycle:.4g} B/cycle",
+            f"{format_scaled(chip.dram.bandwidth_bytes_per_second, 'B/s')}, {summary.dram_bytes_per_cycle:.4g} B/cycle",
         ),
         ("ridge point", f"{summary.ridge_macs_per_byte:.4g} MACs per DRAM byte"),
         ("energy table", f"{chip.energy.name}: {chip.energy.technology}"),

@@ -15,9 +15,7 @@ def compare(
     model: given.ModelArgument,
     accelerators: Annotated[
         list[str],
-        typer.Argument(
-            metavar="HW...", help="Names of shipped accelerators or paths of .yaml files.", show_default=False
-        ),
+        typer.Argument(metavar="HW...", help="Names of shipped accelerators or paths of .yaml files.", show_default=False),
     ],
     bits: Annotated[
         list[str] | None,
@@ -40,6 +38,7 @@ def compare(
 ) -> None:
     """Compare accelerators, or bit widths, on one network: who wins each layer, and why."""
     designs = _designs(accelerators, bits or ["8/8"])
+    reading = given.model_options(batch=batch, shapes=shapes, parameters=parameters, is_strict=is_strict)
     choices = given.mapping_options(
         objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
     )
@@ -54,17 +53,7 @@ def compare(
     from accelsim.simulate import simulate
 
     chips = {name: load_accelerator(name) for name in accelerators}
-    networks = {
-        widths: given.load_model(
-            model,
-            batch=batch,
-            shapes=shapes or [],
-            parameters=parameters or [],
-            bits=widths,
-            is_strict=is_strict,
-        )
-        for _, widths in designs.values()
-    }
+    networks = {widths: reading.load(model, widths) for _, widths in designs.values()}
     results = {}
     for label, (name, widths) in designs.items():
         with progress_bar(label) as progress:

@@ -24,9 +24,7 @@ from accelsim.version import __version__
 
 OUR_BUG, USERS_MISTAKE, INTERRUPTED = 1, 2, 130
 
-app = typer.Typer(
-    name="accelsim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+app = typer.Typer(name="accelsim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for command in (simulate, compare, check, presets, schema):
     app.command(command.__name__)(command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -55,9 +56,7 @@ PrefetchOption = Annotated[
     bool,
     typer.Option("--prefetch-weights", help="Load a layer's first weights while the one before it runs."),
 ]
-StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Refuse a model with operators that are not simulated.")
-]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse a model with operators that are not simulated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 OutOption = Annotated[
     Path | None,
@@ -84,14 +83,13 @@ def parse_bits(text: str) -> tuple[int, int]:
     (4, 8)
     >>> parse_bits("8")
     Traceback (most recent call last):
-    accelsim.errors.AccelsimError: --bits: expected widths of weights and activations from 1 to 32 such as
-    4/8, got 8
+    accelsim.errors.AccelsimError: --bits: expected weight and activation bits from 1 to 32 such as 4/8, got 8
     """
     match = _BITS.fullmatch(text)
     widths = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= min(widths) <= max(widths) <= WIDEST_BITS:
         raise AccelsimError(
-            f"expected widths of weights and activations from 1 to {WIDEST_BITS} such as 4/8, got {text}",
+            f"expected weight and activation bits from 1 to {WIDEST_BITS} such as 4/8, got {text}",
             field="--bits",
         )
     return widths
@@ -127,9 +125,7 @@ def parse_parameters(texts: Sequence[str]) -> dict[str, int]:
     for text in texts:
         match = _PARAMETER.fullmatch(text)
         if match is None:
-            raise AccelsimError(
-                f"expected a parameter and a whole number such as sequence=128, got {text}", field="--set"
-            )
+            raise AccelsimError(f"expected a parameter and a whole number such as sequence=128, got {text}", field="--set")
         if match[1] in parameters:
             raise AccelsimError(f"expected one value per parameter, got two for {match[1]}", field="--set")
         parameters[match[1]] = int(match[2])
@@ -141,9 +137,7 @@ def mapping_options(*, objective: str, keeps_activations: bool, prefetches_weigh
     from accelsim.mapping.options import MappingOptions, Objective
 
     if objective not in get_args(Objective):
-        raise AccelsimError(
-            f"expected {', '.join(get_args(Objective))}, got {objective}", field="--objective"
-        )
+        raise AccelsimError(f"expected {', '.join(get_args(Objective))}, got {objective}", field="--objective")
     return MappingOptions(
         objective=cast(Objective, objective),
         keeps_activations=keeps_activations,
@@ -151,24 +145,32 @@ def mapping_options(*, objective: str, keeps_activations: bool, prefetches_weigh
     )
 
 
-def load_model(
-    model: str,
-    *,
-    batch: int | None,
-    shapes: Sequence[str],
-    parameters: Sequence[str],
-    bits: tuple[int, int],
-    is_strict: bool,
-) -> Network:
-    """The network that these options describe."""
-    from accelsim.workload.load import load_network
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a model is read: the options, understood."""
 
-    return load_network(
-        model,
-        batch=batch,
-        shapes=parse_shapes(shapes),
-        weight_bits=bits[0],
-        input_bits=bits[1],
-        parameters=parse_parameters(parameters),
-        strict=is_strict,
-    )
+    batch: int | None
+    shapes: dict[str, tuple[int, ...]]
+    parameters: dict[str, int]
+    is_strict: bool
+
+    def load(self, model: str, bits: tuple[int, int]) -> Network:
+        """The network in this file or of this name, at these widths of weights and activations."""
+        from accelsim.workload.load import load_network
+
+        return load_network(
+            model,
+            batch=self.batch,
+            shapes=self.shapes,
+            weight_bits=bits[0],
+            input_bits=bits[1],
+            parameters=self.parameters,
+            strict=self.is_strict,
+        )
+
+
+def model_options(
+    *, batch: int | None, shapes: Sequence[str] | None, parameters: Sequence[str] | None, is_strict: bool
+) -> ModelOptions:
+    """Parse what says how to read a model, before anything is read."""
+    return ModelOptions(batch, parse_shapes(shapes or []), parse_parameters(parameters or []), is_strict)

@@ -40,9 +40,7 @@ def print_table(build: Callable[[int], Table]) -> None:
     is_terminal = sys.stdout.isatty()
     target = io.StringIO()
     width = Console().width if is_terminal else FILE_WIDTH
-    console = Console(
-        file=target, force_terminal=is_terminal, width=width, highlight=False, markup=False, emoji=False
-    )
+    console = Console(file=target, force_terminal=is_terminal, width=width, highlight=False, markup=False, emoji=False)
     console.print(build(width))
     print_text("\n".join(line.rstrip() for line in target.getvalue().rstrip().split("\n")))
 
@@ -72,8 +70,6 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task(escape(title), total=None)
 
         def tell(done: int, count: int, name: str) -> None:
-            bar.update(
-                task, completed=done, total=count, description=f"{escape(title)}  {escape(name[-28:])}"
-            )
+            bar.update(task, completed=done, total=count, description=f"{escape(title)}  {escape(name[-28:])}")
 
         yield tell

@@ -24,9 +24,7 @@ def simulate(
     parameters: given.SetOption = None,
     bits: Annotated[
         str,
-        typer.Option(
-            "--bits", metavar="W/A", help="Widths of weights and activations for which the model states none."
-        ),
+        typer.Option("--bits", metavar="W/A", help="Widths of weights and activations for which the model states none."),
     ] = "8/8",
     objective: given.ObjectiveOption = "latency",
     keeps_activations: given.KeepOption = False,
@@ -55,6 +53,7 @@ def simulate(
     from accelsim.report.writer import check_file_writable, check_writable
 
     widths = given.parse_bits(bits)
+    reading = given.model_options(batch=batch, shapes=shapes, parameters=parameters, is_strict=is_strict)
     choices = given.mapping_options(
         objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
     )
@@ -67,9 +66,7 @@ def simulate(
     from accelsim.simulate import simulate as run
 
     chip = load_accelerator(accelerator)
-    network = given.load_model(
-        model, batch=batch, shapes=shapes or [], parameters=parameters or [], bits=widths, is_strict=is_strict
-    )
+    network = reading.load(model, widths)
     with progress_bar(network.name) as progress:
         result = run(chip, network, options=choices, records_timeline=timeline is not None, progress=progress)
     _write(result, out, timeline)

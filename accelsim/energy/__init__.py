@@ -2,6 +2,6 @@
 
 from accelsim.energy.area import Area, estimate_area
 from accelsim.energy.layer_energy import component_level, layer_energy_pj
-from accelsim.energy.traffic_energy import TrafficEnergy, traffic_pj_per_byte
+from accelsim.energy.traffic_energy import traffic_cost
 
-__all__ = ["Area", "TrafficEnergy", "component_level", "estimate_area", "layer_energy_pj", "traffic_pj_per_byte"]
+__all__ = ["Area", "component_level", "estimate_area", "layer_energy_pj", "traffic_cost"]

@@ -6,7 +6,7 @@ component       model
 multipliers     MACs x one multiplication at the widths at which the PEs really multiplied
 adders          MACs x one addition of the accumulator's width (the narrower levels of an adder tree too)
 registers       MACs x the bits that a PE hands on, see `register_bits_per_mac`
-accumulators    updates x (read + write) of one accumulator, in an SRAM of all accumulators' size
+accumulators    updates x (read + write) of one accumulator, in an SRAM of one lane's size (lanes are apart)
 requantizer     outputs x (accumulator x 16-bit multiplication, rounding addition, shift as a second addition)
 vector_unit     lane operations x (8 x 8-bit multiplication + 32-bit addition)
 buffers.<name>  bytes read and written x 8 x SRAM bit at the buffer's whole size (banks do not make it cheaper)
@@ -60,7 +60,8 @@ def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: i
     """
     table = accelerator.energy
     bits = accelerator.accumulators.bits
-    accumulator_bit = sram_pj_per_bit(table, capacity_bytes=accelerator.accumulator_bytes)
+    accumulator_bit = sram_pj_per_bit(
+        table, capacity_bytes=accelerator.accumulator_bytes // accelerator.accumulator_lanes)
     energy = {
         **_grid_energy_pj(counts, accelerator),
         "accumulators": counts.accumulator_updates * 2 * bits * accumulator_bit,

@@ -108,7 +108,7 @@ def _transfers(
     """Loads and stores of a layer in program order; the next layer's prefetch comes right behind its last load."""
     own: list[tuple[Load | Store, LayerState]] = [
         (step, state) for step in program.steps
-        if isinstance(step, Store) or (isinstance(step, Load) and step.index not in program.prefetched)]
+        if isinstance(step, Store) or (isinstance(step, Load) and step.number not in program.prefetched)]
     if program.prefetch:
         assert following is not None
         last_load = max((i for i, (step, _) in enumerate(own) if isinstance(step, Load)), default=-1)

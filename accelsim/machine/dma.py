@@ -56,13 +56,13 @@ class Dma:
                 yield from self._store(queue, ticket, transfer, state)
 
     def _load(self, queue: int, ticket: int, load: Load, state: LayerState) -> Generator[Any, Any, None]:
-        yield from state.regions[load.operand].acquire(turn=state.turns[load.index], size_bytes=load.tile_bytes)
+        yield from state.regions[load.operand].acquire(turn=state.turns[load.number], size_bytes=load.tile_bytes)
         ready = self._now
         first, last = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=load.bus_bytes)
         end = max(last, first + load.requests * self._issue_cycles) + self._read_latency
         yield self._environment.timeout(end - self._now)
         state.count_load(load, first, last)
-        state.arrive(load.index, granted_at=first)
+        state.arrive(load.number, granted_at=first)
         self._recorder.span(f"dma.{queue}", f"load {load.operand}", state.name, ready, end, load.tensor)
 
     def _store(self, queue: int, ticket: int, store: Store, state: LayerState) -> Generator[Any, Any, None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import simpy
 
-from accelsim.hardware.memory import OPERANDS, Memory
+from accelsim.hardware.memory import OPERANDS, Memory, Operand
 from accelsim.machine.ledger import Ledger
 from accelsim.machine.recorder import Recorder
 from accelsim.machine.region import Level, Region
@@ -50,7 +50,7 @@ class LayerState:
         self.dram_writes: Counter[str] = Counter()
         self.turns: dict[int, int] = {}
         self._environment = environment
-        self._load_bytes: dict[int, tuple[str, int]] = {}
+        self._load_bytes: dict[int, tuple[Operand, int]] = {}
         self._granted_at: dict[int, int] = {}
         self._load_waiters: dict[int, simpy.Event] = {}
         self._finished_blocks: set[int] = set()
@@ -64,9 +64,9 @@ class LayerState:
         stores = blocks = 0
         for step in self.program.steps:
             if isinstance(step, Load):
-                self.turns[step.index] = taken[step.operand]
+                self.turns[step.number] = taken[step.operand]
                 taken[step.operand] += 1
-                self._load_bytes[step.index] = (step.operand, step.tile_bytes)
+                self._load_bytes[step.number] = (step.operand, step.tile_bytes)
             elif isinstance(step, Store):
                 stores += 1
             elif isinstance(step, Requantize | VectorCompute):
@@ -76,29 +76,29 @@ class LayerState:
 
     # Loads -------------------------------------------------------------------------------------------------------
 
-    def arrive(self, index: int, *, granted_at: int) -> None:
+    def arrive(self, number: int, *, granted_at: int) -> None:
         """A load is in its region."""
-        self._granted_at[index] = granted_at
-        waiter = self._load_waiters.pop(index, None)
+        self._granted_at[number] = granted_at
+        waiter = self._load_waiters.pop(number, None)
         if waiter is not None:
             waiter.succeed()
 
-    def wait_for_load(self, index: int) -> Generator[Any, Any, int]:
+    def wait_for_load(self, number: int) -> Generator[Any, Any, int]:
         """Wait until a load has landed; returns the cycle at which the DRAM took it up."""
-        if index not in self._granted_at:
-            event = self._load_waiters[index] = self._environment.event()
+        if number not in self._granted_at:
+            event = self._load_waiters[number] = self._environment.event()
             yield event
-        return self._granted_at[index]
+        return self._granted_at[number]
 
     def free(self, loads: tuple[int, ...]) -> None:
         """Tiles that no later step needs give their room back."""
-        for index in loads:
-            operand, size = self._load_bytes[index]
-            self.regions[operand].release(size)  # type: ignore[index]
+        for number in loads:
+            operand, size = self._load_bytes[number]
+            self.regions[operand].release(size)
 
-    def operand_word(self, index: int) -> str:
+    def operand_word(self, number: int) -> str:
         """The stall cause of waiting for this load."""
-        return "weights" if self._load_bytes[index][0] == "weights" else "activations"
+        return "weights" if self._load_bytes[number][0] == "weights" else "activations"
 
     def count_load(self, load: Load, first: int, last: int) -> None:
         self.dram_reads[load.operand] += load.tile_bytes

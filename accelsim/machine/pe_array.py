@@ -42,13 +42,13 @@ class PeArray:
         self._preloaded.clear()
         self._environment.process(self._preload(steps, state))
         ledger, next_start, block_start = state.ledger, self._now, 0
-        for number, step in enumerate(steps):
-            preload = yield from self._wait_for_preload(number)
+        for place, step in enumerate(steps):
+            preload = yield from self._wait_for_preload(place)
             ledger.stall("dram", min(preload.granted_at, preload.operands_at))
             ledger.stall("weights", preload.operands_at)
             ledger.compute(preload.done_at)
-            for index in step.needs_inputs:
-                granted_at = yield from state.wait_for_load(index)
+            for load in step.needs_inputs:
+                granted_at = yield from state.wait_for_load(load)
                 ledger.stall("dram", min(granted_at, self._now))
                 ledger.stall("activations", self._now)
             if step.is_first:
@@ -93,12 +93,12 @@ class PeArray:
 
     def _preload(self, steps: list[Compute], state: LayerState) -> Generator[Any, Any, None]:
         """Fill the shadow registers of one step after the other."""
-        for number, step in enumerate(steps):
+        for place, step in enumerate(steps):
             granted_at = 0
-            for index in step.needs_weights:
-                granted_at = yield from state.wait_for_load(index)
+            for load in step.needs_weights:
+                granted_at = yield from state.wait_for_load(load)
             operands_at = self._now
-            if self._streams_started < number:
+            if self._streams_started < place:
                 self._loader_waiting = self._environment.event()
                 yield self._loader_waiting
             start = max(self._now, self._shadow_free_at)
@@ -107,16 +107,16 @@ class PeArray:
                 yield self._environment.timeout(done_at - self._now)
             if step.timing.preload_cycles:
                 self._recorder.span("pe_grid.preload", "preload", state.name, start, done_at, f"n{list(step.n)} k{list(step.k)}")
-            self._preloaded[number] = _Preload(granted_at, operands_at, done_at)
+            self._preloaded[place] = _Preload(granted_at, operands_at, done_at)
             if self._streamer_waiting is not None:
                 waiter, self._streamer_waiting = self._streamer_waiting, None
                 waiter.succeed()
 
-    def _wait_for_preload(self, number: int) -> Generator[Any, Any, _Preload]:
-        if number not in self._preloaded:
+    def _wait_for_preload(self, place: int) -> Generator[Any, Any, _Preload]:
+        if place not in self._preloaded:
             self._streamer_waiting = self._environment.event()
             yield self._streamer_waiting
-        return self._preloaded.pop(number)
+        return self._preloaded.pop(place)
 
     @property
     def _now(self) -> int:

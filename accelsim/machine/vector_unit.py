@@ -25,10 +25,10 @@ class VectorUnit:
         """All ranges of a layer, in order."""
         ledger, outputs = state.ledger, state.regions["outputs"]
         for turn, step in enumerate(steps):
-            for index in step.needs_inputs:
-                granted_at = yield from state.wait_for_load(index)
+            for number in step.needs_inputs:
+                granted_at = yield from state.wait_for_load(number)
                 ledger.stall("dram", min(granted_at, self._now))
-                ledger.stall(state.operand_word(index), self._now)
+                ledger.stall(state.operand_word(number), self._now)
             yield from outputs.acquire(turn=turn, size_bytes=step.output_bytes)
             ledger.stall("output_room", self._now)
             start = self._now

@@ -96,7 +96,8 @@ def candidates(work: GemmWork, grid: PeGrid) -> Candidates:
     tiles = np.array(_tiles(work, grid), dtype=np.int64)
     schedules = np.arange(len(_SCHEDULES))
     rows = np.repeat(tiles, schedules.size, axis=0)
-    return Candidates(*rows.T, schedule=np.tile(schedules, len(tiles)))
+    groups, images, out_rows, columns, n, k = rows.T
+    return Candidates(groups, images, out_rows, columns, n, k, np.tile(schedules, len(tiles)))
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +105,7 @@ def _tiles(work: GemmWork, grid: PeGrid) -> list[tuple[int, ...]]:
     positions = _position_cuts(work)
     channels = cuts(work.n, channel_lanes(grid))
     depths = cuts(work.k, _depth_unit(work, grid))
-    found = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]
+    found: list[tuple[int, ...]] = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]
     if work.groups > 1:
         packs = cuts(work.groups, groups_per_fold(work, grid))
         found += [(g, *m, work.n, work.k) for g, m in product(packs, positions) if g > 1]

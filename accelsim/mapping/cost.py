@@ -17,6 +17,7 @@ from accelsim.hardware.memory import OPERANDS
 from accelsim.mapping.candidates import Candidates
 from accelsim.mapping.fold import FoldRun, drain_cycles, preload_cycles, serial_fold_cycles, tail_cycles
 from accelsim.mapping.fold_plan import (
+    accumulator_entries,
     channel_lanes,
     groups_per_fold,
     position_lanes,
@@ -24,18 +25,10 @@ from accelsim.mapping.fold_plan import (
 )
 from accelsim.mapping.lowering import Axis, GemmWork
 from accelsim.mapping.placement import Placement
+from accelsim.mapping.traffic_cost import TrafficCost
 
 Column = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class TrafficCost:
-    """What moving a byte costs, for the energy objective: pJ per DRAM byte and per byte of each buffer, pJ per cycle idle."""
-
-    dram_pj_per_byte: float
-    buffer_pj_per_byte: dict[str, float]
-    idle_pj_per_cycle: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +65,13 @@ class CostModel:
         regions = self._regions(c, counts, weight_tile, input_tile, input_block, output_tile)
         weight_loads, input_loads = self._load_counts(c, counts)
         loads_bytes = weight_loads * weight_tile + input_loads * np.where(c.has_scope("inputs", "slice"), input_tile, input_block)
-        out_bytes = _ceil(np.int64(work.groups * work.m * work.n * work.output_bits), 8)
+        out_bytes = -(-work.groups * work.m * work.n * work.output_bits // 8)
         dram_bytes = loads_bytes + self._burst_factor(c) * (0 if self.placement.keeps_output else out_bytes)
         compute, reads = self._compute_cycles(c, counts)
         ports = self._port_cycles(reads, loads_bytes, out_bytes)
         transfers = weight_loads + input_loads + counts.blocks
         dram = self._dram_cycles(dram_bytes, transfers)
-        first = self._dram_cycles(weight_tile + input_block, np.int64(2)) + self._requantize_cycles(output_tile)
+        first = self._dram_cycles(weight_tile + input_block, 2) + self._requantize_cycles(output_tile)
         latency = np.maximum(np.maximum(compute, ports), dram) + first
         if not all(self.accelerator.memory.buffer_of(operand).double_buffered for operand in OPERANDS):
             latency = np.maximum(compute, ports) + dram
@@ -88,7 +81,9 @@ class CostModel:
         else:
             latency = latency + requantize
         energy = self._energy(dram_bytes, reads, latency)
-        return Estimate(regions, self._entries(c), latency, energy, counts.steps)
+        entries = accumulator_entries(self.accelerator.pe_grid, work, groups=c.groups,
+                                      positions=c.images * c.rows * c.columns, n=c.n)
+        return Estimate(regions, entries, latency, energy, counts.steps)
 
     # Room --------------------------------------------------------------------------------------------------------
 
@@ -104,7 +99,7 @@ class CostModel:
         inputs = _ceil(pixels * np.where(stays_inside, c.k, work.channels) * work.input_bits, 8)
         block = _ceil(pixels * work.channels * work.input_bits, 8)
         # Every run of a tile is rounded up to whole bytes; below 8 bits leave room for one byte a run.
-        slack = pixels if work.input_bits % 8 else np.int64(0)
+        slack = pixels if work.input_bits % 8 else np.zeros_like(pixels)
         outputs = _ceil(c.groups * c.images * c.rows * c.columns * c.n * work.output_bits, 8)
         if work.output_bits % 8:
             outputs = outputs + c.images * c.rows * c.columns * c.groups
@@ -130,19 +125,10 @@ class CostModel:
         if not self.loads_inputs:
             inputs = np.zeros_like(inputs)
         needed: dict[str, Column] = {}
-        for operand, size in (("weights", weights), ("inputs", inputs), ("outputs", outputs)):
-            home = memory.home(operand)  # type: ignore[arg-type]
+        for operand, size in zip(OPERANDS, (weights, inputs, outputs), strict=True):
+            home = memory.home(operand)
             needed[home] = needed[home] + size if home in needed else size
         return needed
-
-    def _entries(self, c: Candidates) -> Column:
-        """Accumulator entries per lane, as in `fold_plan.accumulator_entries`."""
-        grid, work = self.accelerator.pe_grid, self.work
-        positions = c.images * c.rows * c.columns
-        if grid.dataflow == "input_stationary":
-            return c.groups * c.n * _ceil(positions, position_lanes(grid))
-        packs = _ceil(c.groups, groups_per_fold(work, grid)) if grid.dataflow == "weight_stationary" else c.groups
-        return packs * _ceil(c.n, channel_lanes(grid)) * _ceil(positions, grid.pixels)
 
     # Traffic -----------------------------------------------------------------------------------------------------
 
@@ -168,12 +154,12 @@ class CostModel:
         factor = _ceil(run, burst) * burst / run
         return np.asarray(np.where(c.groups * c.n < work.groups * work.n, factor, 1.0))
 
-    def _dram_cycles(self, size: Column | Floats, transfers: Column | np.int64) -> Floats:
+    def _dram_cycles(self, size: Column | Floats, transfers: Column | int) -> Floats:
         accelerator = self.accelerator
         latency = (accelerator.read_latency_cycles + accelerator.write_latency_cycles) / 2
         return np.asarray(size / accelerator.dram_bytes_per_cycle + transfers * latency / accelerator.dma.queues)
 
-    def _requantize_cycles(self, outputs: Column) -> Column:
+    def _requantize_cycles(self, outputs: Column | int) -> Column:
         return _ceil(outputs, self.accelerator.requantizer.lanes)
 
     # Compute -----------------------------------------------------------------------------------------------------
@@ -184,7 +170,7 @@ class CostModel:
         positions = c.images * c.rows * c.columns
         position_folds, channel_folds = _ceil(positions, position_lanes(grid)), _ceil(c.n, channel_lanes(grid))
         packs = _ceil(c.groups, groups_per_fold(work, grid))
-        pieces, length = (np.int64(1), c.k)
+        pieces, length = np.ones_like(c.k), c.k
         if grid.reduction == "channels":
             pieces, length = _ceil(c.k, work.channels), np.minimum(c.k, work.channels)
         if grid.dataflow == "output_stationary":
@@ -212,20 +198,22 @@ class CostModel:
                      drain_cycles(grid, rows=grid.rows, columns=grid.columns))
         return np.maximum(streamed, hidden)
 
-    def _port_cycles(self, reads: tuple[Column, Column], fills: Column, outputs: Column) -> Floats:
+    def _port_cycles(self, reads: tuple[Column, Column], fills: Column, outputs: int) -> Floats:
         memory = self.accelerator.memory
         traffic: dict[str, Floats] = {}
-        for operand, size in (("weights", reads[0]), ("inputs", reads[1] + fills), ("outputs", 2 * outputs)):
-            home = memory.home(operand)  # type: ignore[arg-type]
-            traffic[home] = traffic.get(home, np.float64(0)) + size.astype(np.float64)
-        return np.maximum.reduce([size / (memory.buffers[name].bytes_per_cycle * memory.buffers[name].ports)
-                                  for name, size in traffic.items()])
+        moved = (reads[0], reads[1] + fills, np.full_like(fills, 2 * outputs))
+        for operand, size in zip(OPERANDS, moved, strict=True):
+            home = memory.home(operand)
+            traffic[home] = traffic.get(home, np.zeros(fills.shape)) + size
+        busy = [size / (memory.buffers[name].bytes_per_cycle * memory.buffers[name].ports)
+                for name, size in traffic.items()]
+        return np.asarray(np.max(busy, axis=0))
 
     def _energy(self, dram_bytes: Floats, reads: tuple[Column, Column], cycles: Floats) -> Floats:
         memory, cost = self.accelerator.memory, self.traffic
         energy = dram_bytes * cost.dram_pj_per_byte + cycles * cost.idle_pj_per_cycle
-        for operand, size in (("weights", reads[0]), ("inputs", reads[1])):
-            energy = energy + size * cost.buffer_pj_per_byte[memory.home(operand)]  # type: ignore[arg-type]
+        for operand, size in zip(OPERANDS, reads, strict=False):
+            energy = energy + size * cost.buffer_pj_per_byte[memory.home(operand)]
         return np.asarray(energy)
 
 
@@ -233,11 +221,11 @@ class _LoopCounts:
     """Trip counts of the loops over groups, positions, channels and K."""
 
     def __init__(self, work: GemmWork, c: Candidates) -> None:
-        self.g = _ceil(np.int64(work.groups), c.groups)
-        self.m = (_ceil(np.int64(work.images), c.images) * _ceil(np.int64(work.rows.out_size), c.rows)
-                  * _ceil(np.int64(work.columns.out_size), c.columns))
-        self.n = _ceil(np.int64(work.n), c.n)
-        self.k = _ceil(np.int64(work.k), c.k)
+        self.g = _ceil(work.groups, c.groups)
+        self.m = (_ceil(work.images, c.images) * _ceil(work.rows.out_size, c.rows)
+                  * _ceil(work.columns.out_size, c.columns))
+        self.n = _ceil(work.n, c.n)
+        self.k = _ceil(work.k, c.k)
         self.blocks = self.g * self.m * self.n
         self.steps = self.blocks * self.k
 

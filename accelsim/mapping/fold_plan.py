@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from accelsim.hardware.accelerator import Accelerator
+import numpy as np
+import numpy.typing as npt
+
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.mapping.fold import FoldRun
 from accelsim.mapping.lowering import GemmWork
+
+#: One size, or a column of sizes of many candidates.
+Sizes = TypeVar("Sizes", int, npt.NDArray[np.int64])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,6 @@ def position_lanes(grid: PeGrid) -> int:
     return lanes * grid.pixels
 
 
-def accumulator_lanes(grid: PeGrid) -> int:
-    """Accumulator memories: one per column (systolic) or row (dot_product), for each pixel in parallel."""
-    return (grid.rows if grid.dataflow == "dot_product" else grid.columns) * grid.pixels
-
-
 def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
     """Groups (of a depthwise or grouped convolution) that share a fold.
 
@@ -70,23 +71,32 @@ def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
     return 1
 
 
-def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: int, positions: int, n: int) -> int:
-    """Entries per accumulator lane that an output block fills."""
-    per_fold = groups_per_fold(work, grid)
+def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: Sizes, positions: Sizes, n: Sizes) -> Sizes:
+    """Entries per accumulator lane that an output block fills; for numbers or whole columns of candidates.
+
+    Groups that fill only some of the lanes take turns with them: as many groups as have room beside one another share
+    the depth of one.
+
+    Examples
+    --------
+    >>> from accelsim.mapping.lowering import Axis
+    >>> depthwise = GemmWork(groups=64, images=1, rows=Axis(6, 4, kernel=3), columns=Axis(3, 1, kernel=3), channels=1, n=1,
+    ...                      has_channel_groups=True, weight_bits=8, input_bits=8, output_bits=8)
+    >>> grid = PeGrid(rows=16, columns=16, dataflow="weight_stationary")
+    >>> accumulator_entries(grid, depthwise, groups=64, positions=4, n=1)
+    16
+    """
     if grid.dataflow == "input_stationary":
-        return groups * n * -(-positions // position_lanes(grid))
-    if grid.dataflow == "weight_stationary":
-        packs = -(-groups // per_fold)
-        return packs * -(-n // channel_lanes(grid)) * -(-positions // grid.pixels)
-    return groups * -(-n // channel_lanes(grid)) * -(-positions // grid.pixels)
+        return groups * n * _ceil(positions, position_lanes(grid))
+    per_fold = groups_per_fold(work, grid)
+    side_by_side = channel_lanes(grid) // (per_fold * n)
+    side_by_side = side_by_side + (side_by_side == 0)
+    packs = _ceil(_ceil(groups, per_fold), side_by_side)
+    return packs * _ceil(n, channel_lanes(grid)) * _ceil(positions, grid.pixels)
 
 
-def fits_accumulators(
-    accelerator: Accelerator, work: GemmWork, *, groups: int, positions: int, n: int
-) -> bool:
-    """Whether the block fits into the accumulators (their half, if double buffered)."""
-    entries = accumulator_entries(accelerator.pe_grid, work, groups=groups, positions=positions, n=n)
-    return entries <= accelerator.accumulators.block_entries
+def _ceil(size: Sizes, unit: Sizes | int) -> Sizes:
+    return -(-size // unit)  # type: ignore[no-any-return]
 
 
 def reduction_segments(grid: PeGrid, work: GemmWork, block: BlockShape) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from accelsim.workload.layer import Layer
 
 
 class _Tile(NamedTuple):
-    """One compute step before it has operands: indexes into the loops."""
+    """One compute step before it has operands: ranges of the loops."""
 
     block: int
     groups: Range
@@ -38,7 +38,7 @@ class _Transfer:
     footprint: Footprint
     first_step: int
     last_step: int
-    index: int = -1
+    number: int = -1
 
 
 class _BlockCosts(NamedTuple):
@@ -72,7 +72,8 @@ class _GridProgramBuilder:
     def _tiles(self) -> list[_Tile]:
         work, tiling = self.work, self.tiling
         positions, channels = tiling.position_blocks(work), list(ranges(work.n, tiling.n))
-        tiles, block = [], 0
+        tiles: list[_Tile] = []
+        block = 0
         for groups in ranges(work.groups, tiling.groups):
             if tiling.order == "inputs_outer":
                 blocks = [(p, n) for p in positions for n in channels]
@@ -128,7 +129,7 @@ class _GridProgramBuilder:
             if i + 1 < len(self.tiles):
                 self._append_loads(steps, i + 1)
             if delayed is not None:
-                steps.append(delayed._replace(index=len(steps)))
+                steps.append(delayed._replace(number=len(steps)))
                 delayed = None
             steps.append(self._compute(len(steps), i))
             if tile.k[1] < self.work.k:
@@ -148,8 +149,8 @@ class _GridProgramBuilder:
     def _append_loads(self, steps: list[Step], step: int) -> None:
         for transfer in self._transfers(step):
             if transfer.first_step == step:
-                transfer.index = len(steps)
-                steps.append(Load(transfer.index, transfer.operand, transfer.tensor, transfer.ranges,
+                transfer.number = len(steps)
+                steps.append(Load(transfer.number, transfer.operand, transfer.tensor, transfer.ranges,
                                   transfer.footprint.bytes, *self._bus(transfer.footprint)))
 
     def _transfers(self, step: int) -> list[_Transfer]:
@@ -161,7 +162,7 @@ class _GridProgramBuilder:
         return (footprint.bus_bytes(burst_bytes=self.accelerator.dram.burst_bytes),
                 footprint.requests(burst_bytes=self.accelerator.dma.burst_bytes))
 
-    def _compute(self, index: int, step: int) -> Compute:
+    def _compute(self, number: int, step: int) -> Compute:
         tile, transfers = self.tiles[step], self._transfers(step)
         shape = self._block_shape(tile)
         costs = self._block_costs(shape)
@@ -178,16 +179,16 @@ class _GridProgramBuilder:
             home = memory.home("outputs")
             traffic[home] = traffic.get(home, 0) + 2 * self._output_footprint(tile).bytes
         return Compute(
-            index=index, block=tile.block, groups=tile.groups, m=self._m(tile.positions), n=tile.n, k=tile.k,
-            needs_weights=tuple(t.index for t in transfers if t.first_step == step and t.operand == "weights"),
-            needs_inputs=tuple(t.index for t in transfers if t.first_step == step and t.operand == "inputs"),
-            frees=tuple(t.index for t in transfers if t.last_step == step),
+            number=number, block=tile.block, groups=tile.groups, m=self._m(tile.positions), n=tile.n, k=tile.k,
+            needs_weights=tuple(t.number for t in transfers if t.first_step == step and t.operand == "weights"),
+            needs_inputs=tuple(t.number for t in transfers if t.first_step == step and t.operand == "inputs"),
+            frees=tuple(t.number for t in transfers if t.last_step == step),
             is_first=tile.k[0] == 0, is_last=is_last, timing=costs.timing,
             port_cycles=port_cycles(memory, traffic), macs=shape.macs,
             accumulator_updates=costs.accumulator_updates, read_bytes=tuple(reads.items()))
 
-    def _store(self, index: int, tile: _Tile, footprint: Footprint) -> Store:
-        return Store(index, tile.block, self.layer.output.name, (tile.groups, self._m(tile.positions), tile.n),
+    def _store(self, number: int, tile: _Tile, footprint: Footprint) -> Store:
+        return Store(number, tile.block, self.layer.output.name, (tile.groups, self._m(tile.positions), tile.n),
                      footprint.bytes, *self._bus(footprint))
 
     def _block_shape(self, tile: _Tile) -> BlockShape:

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from accelsim.errors import MappingError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.mapping.candidates import Candidates, candidates
-from accelsim.mapping.cost import CostModel, Estimate, TrafficCost
+from accelsim.mapping.cost import CostModel, Estimate
 from accelsim.mapping.grid_program import build_grid_program
-from accelsim.mapping.lowering import GemmWork, lower
+from accelsim.mapping.lowering import lower
 from accelsim.mapping.options import MappingOptions, Objective
 from accelsim.mapping.placement import IN_DRAM, Placement
 from accelsim.mapping.program import LayerProgram
 from accelsim.mapping.tiling import Tiling
+from accelsim.mapping.traffic_cost import TrafficCost
 from accelsim.mapping.vector_program import build_vector_program
 from accelsim.workload.layer import Layer
 
@@ -76,7 +77,7 @@ class Mapper:
 
     def best_tilings(self, layer: Layer, placement: Placement = IN_DRAM) -> list[Tiling]:
         """The tilings worth proving, best estimate first; ties within the model's resolution go to fewer steps, then to the
-        earlier candidate."""
+        earlier candidate. The best comes once more with its stores behind the next loads, if its outputs have two buffers."""
         work = lower(layer)
         model = CostModel(work, self.accelerator, placement, traffic=self.traffic,
                           loads_inputs=layer.streamed.name not in placement.resident_inputs)
@@ -90,21 +91,10 @@ class Mapper:
         score = self._score(estimate)[fitting]
         grade = np.floor((score / score.min() - 1) / _RESOLUTION)
         best = fitting[np.lexsort((estimate.steps[fitting], grade))]
-        return self._distinct(every, best, work)
-
-    def _distinct(self, every: Candidates, best: npt.NDArray[np.int64], work: GemmWork) -> list[Tiling]:
-        """The first candidates that differ in their tiles, each with the store lag that suits its output buffer."""
-        chosen: list[Tiling] = []
-        for index in best:
-            tiling = every.tiling(int(index))
-            if any(replace(other, store_lag=0) == tiling for other in chosen):
-                continue
-            chosen.append(tiling)
-            if len(chosen) == self.options.proved_candidates:
-                break
-        if self.options.proved_candidates > 1 and self.accelerator.memory.buffer_of("outputs").double_buffered:
-            chosen.append(replace(chosen[0], store_lag=1))
-        return chosen
+        tilings = [every.tiling(int(index)) for index in best[:self.options.proved_candidates]]
+        if len(tilings) > 1 and self.accelerator.memory.buffer_of("outputs").double_buffered:
+            tilings.append(replace(tilings[0], store_lag=1))
+        return tilings
 
     def _fits(self, estimate: Estimate, placement: Placement) -> npt.NDArray[np.bool_]:
         fits = estimate.entries <= self.accelerator.accumulators.block_entries

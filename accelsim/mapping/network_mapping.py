@@ -81,7 +81,7 @@ def _with_prefetch(network: Network, programs: list[LayerProgram], accelerator: 
         load = _first_weight_load(network.layers[i], found[i])
         if load is not None and load.tile_bytes <= _spare_bytes(found[i - 1], accelerator):
             found[i - 1] = replace(found[i - 1], prefetch=(load,))
-            found[i] = replace(found[i], prefetched=frozenset({load.index}))
+            found[i] = replace(found[i], prefetched=frozenset({load.number}))
     return found
 
 

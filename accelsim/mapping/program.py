@@ -30,7 +30,7 @@ class Load(NamedTuple):
     element ranges for vector layers.
     """
 
-    index: int
+    number: int
     operand: Operand
     tensor: str
     ranges: tuple[Range, ...]
@@ -42,7 +42,7 @@ class Load(NamedTuple):
 class Compute(NamedTuple):
     """An output block [m] x [n] (of groups [g]) times a K range on the PE grid."""
 
-    index: int
+    number: int
     block: int
     groups: Range
     m: Range
@@ -63,7 +63,7 @@ class Compute(NamedTuple):
 class Requantize(NamedTuple):
     """Turn a finished block of accumulators into outputs."""
 
-    index: int
+    number: int
     block: int
     outputs: int
     output_bytes: int
@@ -72,7 +72,7 @@ class Requantize(NamedTuple):
 class VectorCompute(NamedTuple):
     """A range of output elements on the vector unit."""
 
-    index: int
+    number: int
     block: int
     elements: Range
     needs_inputs: tuple[int, ...]
@@ -86,7 +86,7 @@ class VectorCompute(NamedTuple):
 class Store(NamedTuple):
     """Write a block of outputs to DRAM and free its room."""
 
-    index: int
+    number: int
     block: int
     tensor: str
     ranges: tuple[Range, ...]
@@ -105,13 +105,13 @@ class LayerProgram:
     Parameters
     ----------
     layer : its name. unit : "pe_grid" or "vector_unit".
-    steps : in program order; `index` of a step is its place.
+    steps : in program order; `number` of a step is its place.
     region_bytes : room of each operand in its buffer while this layer runs.
     mapping : tile sizes and loop order in words.
     placement : which inputs are on chip already, and whether the output stays there.
-    prefetch : loads of the next layer's first weights, carried out at this layer's end; their indexes are the next
+    prefetch : loads of the next layer's first weights, carried out at this layer's end; their numbers are the next
         layer's.
-    prefetched : indexes of own loads that the layer before carried out.
+    prefetched : numbers of own loads that the layer before carried out.
     """
 
     layer: str
@@ -129,7 +129,7 @@ class LayerProgram:
         for operand, size in self.region_bytes.items():
             yield f"  region {operand}: {size} B"
         for step in self.steps:
-            yield f"  {step.index:5d}  {_step_text(step)}"
+            yield f"  {step.number:5d}  {_step_text(step)}"
         for load in self.prefetch:
             yield f"  prefetch for the next layer: {_step_text(load)}"
 

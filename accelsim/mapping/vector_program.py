@@ -1,7 +1,8 @@
 """The program of a layer that runs on the vector unit.
 
-Output elements are cut into ranges of whole rows; every input gives each range its share. Rows that overlap between
-pooling windows stay on chip from one range to the next, so each input is read once.
+Output elements are cut into contiguous ranges (of whole rows, where an operation needs those together); every input gives each
+range its share as one run. Rows that overlap between pooling windows stay on chip from one range to the next, so each input
+is read once.
 """
 
 from __future__ import annotations
@@ -21,29 +22,28 @@ from accelsim.workload.tensor import Tensor
 #: Moves that read only what they put out, not the whole of their input.
 _SELECTING_MOVES = frozenset({"slice", "split", "gather"})
 
+_SOURCES: tuple[Operand, ...] = ("weights", "inputs")
+
 #: More ranges than this hide no more of the first load and the last store.
 _MOST_RANGES = 64
 
 
 def row_elements(layer: Layer) -> int:
-    """Elements that must be on chip together: a row for softmax and normalizations, else the channels of one position."""
+    """Elements that must be on chip together: a row for softmax and normalizations, else one."""
     operation = layer.operation
-    if isinstance(operation, Softmax | Normalization):
-        return operation.row_length
-    shape = layer.output.shape
-    return shape[1] if len(shape) > 2 else shape[-1] if shape else 1
+    return operation.row_length if isinstance(operation, Softmax | Normalization) else 1
 
 
 def reads(layer: Layer) -> list[tuple[Operand, Tensor, int]]:
     """(operand, tensor, elements read) of a vector layer: its activations as inputs, its tables as weights."""
     is_selecting = isinstance(layer.operation, Move) and layer.operation.kind in _SELECTING_MOVES
     found: list[tuple[Operand, Tensor, int]] = []
-    sources = [("inputs", tensor) for tensor in layer.inputs]
+    sources: list[tuple[Operand, Tensor]] = [("inputs", tensor) for tensor in layer.inputs]
     if layer.weights is not None:
         sources.append(("weights", layer.weights))
     for operand, tensor in sources:
         elements = min(tensor.elements, layer.output.elements) if is_selecting else tensor.elements
-        found.append((operand, tensor, elements))  # type: ignore[arg-type]
+        found.append((operand, tensor, elements))
     return found
 
 
@@ -81,11 +81,11 @@ def _regions(
 ) -> dict[Operand, int]:
     whole = layer.output.elements
     sizes: dict[Operand, int] = {}
-    for operand in ("weights", "inputs"):
+    for operand in _SOURCES:
         own = [(tensor, elements) for kind, tensor, elements in reads(layer)
                if kind == operand and tensor.name not in placement.resident_inputs]
         per_part = [sum(_bytes(_share(elements, part, whole), tensor) for tensor, elements in own) for part in parts]
-        sizes[operand] = _room(accelerator, operand, per_part)  # type: ignore[index, arg-type]
+        sizes[operand] = _room(accelerator, operand, per_part)
     outputs = [_bytes(last - first, layer.output) for first, last in parts]
     sizes["outputs"] = sum(outputs) if placement.keeps_output else _room(accelerator, "outputs", outputs)
     return sizes
@@ -138,12 +138,12 @@ def _build(
 ) -> LayerProgram:
     steps: list[Step] = []
     loads = [_part_loads(layer, accelerator, part, placement) for part in parts]
-    indexes: list[tuple[int, ...]] = []
+    numbers: list[tuple[int, ...]] = []
 
     def append_loads(i: int) -> None:
-        numbered = [load._replace(index=len(steps) + j) for j, load in enumerate(loads[i])]
+        numbered = [load._replace(number=len(steps) + j) for j, load in enumerate(loads[i])]
         steps.extend(numbered)
-        indexes.append(tuple(load.index for load in numbered))
+        numbers.append(tuple(load.number for load in numbered))
 
     append_loads(0)
     done = 0
@@ -151,7 +151,7 @@ def _build(
         if i + 1 < len(parts):
             append_loads(i + 1)
         operations = layer.vector_operations * part[1] // layer.output.elements
-        steps.append(_vector_compute(layer, accelerator, len(steps), i, part, indexes[i], operations - done))
+        steps.append(_vector_compute(layer, accelerator, len(steps), i, part, numbers[i], operations - done))
         done = operations
         if not placement.keeps_output:
             steps.append(_store(layer, accelerator, len(steps), i, part))
@@ -176,7 +176,7 @@ def _part_loads(layer: Layer, accelerator: Accelerator, part: Range, placement: 
 
 
 def _vector_compute(
-    layer: Layer, accelerator: Accelerator, index: int, block: int, part: Range, loads: tuple[int, ...], operations: int
+    layer: Layer, accelerator: Accelerator, number: int, block: int, part: Range, loads: tuple[int, ...], operations: int
 ) -> VectorCompute:
     memory, whole = accelerator.memory, layer.output.elements
     taken: dict[str, int] = {}
@@ -186,12 +186,12 @@ def _vector_compute(
     written = _bytes(part[1] - part[0], layer.output)
     traffic = {name: 2 * size for name, size in taken.items()}  # filled by the DMA, read by the unit
     traffic[memory.home("outputs")] = traffic.get(memory.home("outputs"), 0) + 2 * written
-    return VectorCompute(index=index, block=block, elements=part, needs_inputs=loads, frees=loads, operations=operations,
+    return VectorCompute(number=number, block=block, elements=part, needs_inputs=loads, frees=loads, operations=operations,
                          port_cycles=port_cycles(memory, traffic), output_bytes=written, read_bytes=tuple(taken.items()))
 
 
-def _store(layer: Layer, accelerator: Accelerator, index: int, block: int, part: Range) -> Store:
+def _store(layer: Layer, accelerator: Accelerator, number: int, block: int, part: Range) -> Store:
     footprint = Footprint(1, _bytes(part[1] - part[0], layer.output))
-    return Store(index, block, layer.output.name, (part,), footprint.bytes,
+    return Store(number, block, layer.output.name, (part,), footprint.bytes,
                  footprint.bus_bytes(burst_bytes=accelerator.dram.burst_bytes),
                  footprint.requests(burst_bytes=accelerator.dma.burst_bytes))

@@ -41,7 +41,7 @@ class _Box:
 
 
 _CHIP = _Box(206, 20, 1014, 660)
-_DRAM = _Box(20, 150, 124, 460)
+_DRAM = _Box(12, 150, 142, 460)
 _DMA = _Box(228, 150, 116, 460)
 _BUFFERS = _Box(396, 96, 196, 564)
 _GRID = _Box(728, 138, 310, 274)
@@ -56,9 +56,7 @@ _CHANNELS = (606.0, 652.0)
 def draw_block_diagram(accelerator: Accelerator) -> str:
     """The SVG document."""
     drawing = Drawing(width=_WIDTH, height=_HEIGHT, title=f"Block diagram of {accelerator.name}")
-    drawing.rectangle(
-        _CHIP.x, _CHIP.y, _CHIP.width, _CHIP.height, fill="none", stroke=MUTED, is_dashed=True, radius=14
-    )
+    drawing.rectangle(_CHIP.x, _CHIP.y, _CHIP.width, _CHIP.height, fill="none", stroke=MUTED, is_dashed=True, radius=14)
     drawing.text(
         _CHIP.x + 16,
         _CHIP.y + 26,
@@ -84,13 +82,9 @@ def draw_block_diagram(accelerator: Accelerator) -> str:
     return drawing.to_svg()
 
 
-def _draw_block(
-    drawing: Drawing, box: _Box, heading: str, lines: list[str], *, colour: str, size: float = 12
-) -> None:
+def _draw_block(drawing: Drawing, box: _Box, heading: str, lines: list[str], *, colour: str, size: float = 12) -> None:
     """A box with a heading and lines of text, centred."""
-    drawing.rectangle(
-        box.x, box.y, box.width, box.height, fill=colour, opacity=0.13, stroke=colour, thickness=1.6
-    )
+    drawing.rectangle(box.x, box.y, box.width, box.height, fill=colour, opacity=0.13, stroke=colour, thickness=1.6)
     x, y = box.middle
     top = y - len(lines) * (size + 4) / 2 + 2
     drawing.text(x, top + 2, fit(heading, width=box.width - 10, size=14), size=14, is_bold=True)
@@ -135,9 +129,7 @@ def _draw_buffers(drawing: Drawing, accelerator: Accelerator) -> dict[str, _Box]
     buffers = accelerator.memory.buffers
     order = sorted(
         buffers,
-        key=lambda name: (
-            sum(OPERAND_NAMES.index(operand) for operand in buffers[name].holds) / len(buffers[name].holds)
-        ),
+        key=lambda name: sum(OPERAND_NAMES.index(operand) for operand in buffers[name].holds) / len(buffers[name].holds),
     )
     gap = 14.0
     height = (_BUFFERS.height - gap * (len(order) - 1)) / len(order)
@@ -175,9 +167,7 @@ def _draw_buffer(drawing: Drawing, box: _Box, name: str, buffer: Buffer) -> None
     ends = [(_DMA.right, min(max(box.middle[1], _DMA.y + 24), _DMA.bottom - 24)), (box.x, box.middle[1])]
     bend = (_DMA.right + box.x) / 2
     way = ends if ends[0][1] == ends[1][1] else [ends[0], (bend, ends[0][1]), (bend, ends[1][1]), ends[1]]
-    drawing.path(
-        way if direction[0] else way[::-1], thickness=2.6, is_two_way=bool(direction[0] and direction[1])
-    )
+    drawing.path(way if direction[0] else way[::-1], thickness=2.6, is_two_way=bool(direction[0] and direction[1]))
 
 
 def _draw_grid(drawing: Drawing, accelerator: Accelerator) -> None:
@@ -198,9 +188,7 @@ def _draw_grid(drawing: Drawing, accelerator: Accelerator) -> None:
         f"{format_scaled(accelerator.peak_macs_per_cycle * accelerator.clock_hz, 'MAC/s')}",
     )
     for place, line in enumerate(lines):
-        drawing.text(
-            x, _CHIP.y + 45 + 17 * place, fit(line, width=_CHIP.right - x - 8, size=12), anchor="start"
-        )
+        drawing.text(x, _CHIP.y + 45 + 17 * place, fit(line, width=_CHIP.right - x - 8, size=12), anchor="start")
     drawing.text(
         x,
         _CHIP.y + 82,
@@ -252,9 +240,7 @@ def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
         for share in (0.25, 0.5, 0.75):
             x = _GRID.x + _GRID.width * share
             drawing.path([(x, _GRID.bottom), (x, box.y)], colour=colour)
-        drawing.path(
-            [(box.middle[0], box.bottom), (box.middle[0], _REQUANTIZER.y)], colour=colour, thickness=2.6
-        )
+        drawing.path([(box.middle[0], box.bottom), (box.middle[0], _REQUANTIZER.y)], colour=colour, thickness=2.6)
     _draw_block(
         drawing,
         _REQUANTIZER,
@@ -292,9 +278,7 @@ def _draw_connections(drawing: Drawing, accelerator: Accelerator, homes: dict[st
         start = (_BUFFERS.right, port)
         way = [start, *end] if port == target else [start, (channel, port), (channel, target), *end]
         drawing.path(way if is_read else way[::-1], colour=OPERANDS[operand], thickness=2.6)
-    drawing.text(
-        _GRID.middle[0] - 8, _TOP_PATH - 8, f"{flow.top} {flow.top_verb}", size=11, anchor="end", colour=MUTED
-    )
+    drawing.text(_GRID.middle[0] - 8, _TOP_PATH - 8, f"{flow.top} {flow.top_verb}", size=11, anchor="end", colour=MUTED)
     drawing.text(_GRID.x - 12, _GRID.middle[1] - 8, flow.left, size=11, anchor="end", colour=MUTED)
     drawing.text(_GRID.x - 12, _GRID.middle[1] + 17, flow.left_verb, size=11, anchor="end", colour=MUTED)
 

@@ -64,9 +64,7 @@ def comparison_table(comparison: Comparison) -> Table:
     from rich.text import Text
 
     title = Text(f"{comparison.baseline.network}: {len(comparison.results)} designs", style="bold")
-    table = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0), pad_edge=False
-    )
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0), pad_edge=False)
     for heading, is_number in COLUMNS.items():
         table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     fastest = min(comparison.results, key=lambda label: comparison.results[label].latency_us)
@@ -101,18 +99,14 @@ def comparison_files(comparison: Comparison) -> dict[str, bytes]:
         name: render(lambda draw=draw: draw(comparison), name=name)  # type: ignore[misc]
         for name, draw in draws.items()
     }
-    page = comparison_page(
-        comparison, figures={name: image["svg"].decode() for name, image in images.items()}
-    )
+    page = comparison_page(comparison, figures={name: image["svg"].decode() for name, image in images.items()})
     files = {
         "index.html": page.encode(),
         "compare.csv": csv_bytes(comparison.rows()),
         "compare.json": json_bytes(comparison.to_dict()),
     }
     return files | {
-        f"figures/{name}.{suffix}": content
-        for name, image in images.items()
-        for suffix, content in image.items()
+        f"figures/{name}.{suffix}": content for name, image in images.items() for suffix, content in image.items()
     }
 
 
@@ -122,9 +116,7 @@ def comparison_page(comparison: Comparison, *, figures: dict[str, str]) -> str:
 
     from accelsim.report.html import inline_svg, render_template
 
-    times = [
-        [format_time(row[f"latency_us {label}"]) for label in comparison.labels] for row in comparison.rows()
-    ]
+    times = [[format_time(row[f"latency_us {label}"]) for label in comparison.labels] for row in comparison.rows()]
     keys = [[row[f"latency_us {label}"] for label in comparison.labels] for row in comparison.rows()]
     return render_template(
         "compare.html.j2",

@@ -21,10 +21,7 @@ def draw_design_latency(comparison: Comparison) -> Figure:
     parts: dict[str, dict[str, float]] = {}
     for label, result in comparison.results.items():
         cycles = {"compute": sum(layer.compute_cycles for layer in result.layers), **result.stall_cycles}
-        parts[label] = {
-            cause: cycles_to_us(count, clock_hz=result.accelerator.clock_hz)
-            for cause, count in cycles.items()
-        }
+        parts[label] = {cause: cycles_to_us(count, clock_hz=result.accelerator.clock_hz) for cause, count in cycles.items()}
     figure, axes = _draw_bars(parts, dict(CYCLES), cycles_label, format_time)
     axes.set_xlabel("time of one run")
     set_title(axes, f"Latency by design: {short_name(comparison.baseline.network, longest=40)}")
@@ -38,9 +35,7 @@ def draw_design_energy(comparison: Comparison) -> Figure:
     colours = component_colours(dict.fromkeys(part for energy in parts.values() for part in energy))
     figure, axes = _draw_bars(parts, colours, component_label, lambda value: energy_text(value, unit=unit))
     axes.set_xlabel("energy of one run")
-    set_title(
-        axes, f"Energy by design: {short_name(comparison.baseline.network, longest=40)}", entry_width=1.6
-    )
+    set_title(axes, f"Energy by design: {short_name(comparison.baseline.network, longest=40)}", entry_width=1.6)
     return figure
 
 
@@ -59,9 +54,7 @@ def _draw_bars(
             axes.barh(places, lengths, left=lefts, color=colour, height=0.62, label=name(part))
             lefts = [left + length for left, length in zip(lefts, lengths, strict=True)]
     for place, total in zip(places, lefts, strict=True):
-        axes.annotate(
-            text(total), (total, place), xytext=(5, 0), textcoords="offset points", va="center", color=INK
-        )
+        axes.annotate(text(total), (total, place), xytext=(5, 0), textcoords="offset points", va="center", color=INK)
     axes.set_yticks(places, [short_name(label, longest=34) for label in parts], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, max(lefts) * 1.12 or 1.0)

@@ -40,8 +40,9 @@ FIGURES: Mapping[str, ReportFigure] = {
         draw_roofline,
         "Roofline",
         (
-            "Every layer of the PE grid as a point, larger the longer it takes. Below the slope DRAM bandwidth "
-            "is the limit, below the level line the number of multipliers; the distance to the line is what is lost."
+            "Every layer of the PE grid as a point, larger the longer it takes. Below the slope DRAM "
+            "bandwidth is the limit, below the level line the number of multipliers; the distance to the line is "
+            "what is lost."
         ),
     ),
     "utilization": ReportFigure(
@@ -52,9 +53,7 @@ FIGURES: Mapping[str, ReportFigure] = {
             "of the grid has work while it works, and how much of the time it takes in new work."
         ),
     ),
-    "energy": ReportFigure(
-        draw_energy, "Energy per layer", "Energy of every layer by the component that spends it."
-    ),
+    "energy": ReportFigure(draw_energy, "Energy per layer", "Energy of every layer by the component that spends it."),
     "energy_by_component": ReportFigure(
         draw_energy_by_component,
         "Energy by component",

@@ -34,8 +34,8 @@ def _stalls(result: NetworkResult) -> str:
         return "No unit ever waits."
     return (
         f"{share_text(compute, total)} of the cycles are work, {share_text(total - compute, total)} are "
-        f"stalls; the largest cause is “{cycles_label(cause)}” with {share_text(stalls[cause], total)}: "
-        f"{STALL_CAUSES[cause]}."
+        f"stalls; the largest cause is “{cycles_label(cause)}”, {share_text(stalls[cause], total)} "
+        f"({STALL_CAUSES[cause]})."
     )
 
 
@@ -68,4 +68,4 @@ def _energy(result: NetworkResult) -> str:
     largest = max(energy, key=lambda name: energy[name])
     total = energy_text(result.total_energy_pj, unit=result.accelerator.energy.unit)
     share = share_text(energy[largest], result.total_energy_pj)
-    return f"Of {total}, {component_label(largest)} spends {share}."
+    return f"Of {total}, {share} goes to {component_label(largest)}."

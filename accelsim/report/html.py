@@ -149,11 +149,7 @@ def _strip(layer: LayerResult) -> list[dict[str, Any]]:
 def _causes(result: NetworkResult) -> list[tuple[str, str]]:
     """(label, colour) of what the strips show somewhere."""
     stalls = result.stall_cycles
-    return [
-        (cycles_label(cause), colour)
-        for cause, colour in CYCLES.items()
-        if cause == "compute" or stalls.get(cause)
-    ]
+    return [(cycles_label(cause), colour) for cause, colour in CYCLES.items() if cause == "compute" or stalls.get(cause)]
 
 
 def _kinds(result: NetworkResult) -> list[str]:
@@ -170,11 +166,7 @@ def describe(accelerator: Accelerator) -> list[tuple[str, str]]:
 
 def _flat(value: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(value, dict):
-        return [
-            entry
-            for key, inner in value.items()
-            for entry in _flat(inner, f"{path}.{key}" if path else str(key))
-        ]
+        return [entry for key, inner in value.items() for entry in _flat(inner, f"{path}.{key}" if path else str(key))]
     if isinstance(value, list):
         return [(path, ", ".join(map(str, value)))]
     return [(path, _plain(value))]

@@ -20,9 +20,7 @@ def draw_latency(result: NetworkResult) -> Figure:
     title = title_of("Latency per layer", network=result.network, accelerator=result.accelerator)
     figure, axes = new_axes(width=width_for(len(result.layers)), height=5.4)
     series: dict[str, list[float]] = {"compute": [float(layer.compute_cycles) for layer in result.layers]}
-    series |= {
-        cause: [float(layer.stall_cycles.get(cause, 0)) for layer in result.layers] for cause in STALL_CAUSES
-    }
+    series |= {cause: [float(layer.stall_cycles.get(cause, 0)) for layer in result.layers] for cause in STALL_CAUSES}
     draw_stack(axes, series, CYCLES, {cause: cycles_label(cause) for cause in series})
     label_layers(axes, [layer.name for layer in result.layers])
     axes.set_ylabel("clock cycles")

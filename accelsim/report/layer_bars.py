@@ -68,7 +68,7 @@ def _outline(heights: Sequence[float]) -> tuple[list[float], list[float]]:
 def label_layers(axes: Axes, names: Sequence[str]) -> None:
     """The layers' names along the x axis: level where there is room, upright otherwise, every k-th of very
     many."""
-    stride = -(-len(names) // MOST_NAMES)
+    stride = max(1, -(-len(names) // MOST_NAMES))
     places = list(range(0, len(names), stride))
     is_level = len(names) <= 6 and max(map(len, names), default=0) <= 18
     axes.set_xticks(

@@ -112,9 +112,7 @@ def draw_pe_grid(drawing: Drawing, grid: PeGrid, *, x: float, y: float, width: f
     for centre_x, column in zip(centres_x, columns, strict=True):
         if column is not None:
             _draw_hops(drawing, [(centre_x, place) for place in centres_y], (0.0, side_y / 2), flow.down)
-    drawing.text(
-        x + width / 2, y + height - 8, f"{grid.columns} columns: {flow.columns}", size=11, colour=MUTED
-    )
+    drawing.text(x + width / 2, y + height - 8, f"{grid.columns} columns: {flow.columns}", size=11, colour=MUTED)
     drawing.text(x + 15, y + height / 2, f"{grid.rows} rows: {flow.rows}", size=11, colour=MUTED, turn=-90)
 
 
@@ -143,13 +141,11 @@ def _draw_cell(
     )
     label = f"C{row},{column}"
     size = min(12.0, (side[0] - 4) / (len(label) * LETTER))
-    if size >= 6.4 and side[1] >= size + 2:
+    if size >= 5.8 and side[1] >= size + 2:
         drawing.text(x, y + size * 0.35, label, size=round(size, 1))
 
 
-def _draw_hops(
-    drawing: Drawing, centres: list[tuple[float, float]], half: tuple[float, float], colour: str
-) -> None:
+def _draw_hops(drawing: Drawing, centres: list[tuple[float, float]], half: tuple[float, float], colour: str) -> None:
     """Arrows from each cell's edge to the next one's."""
     for (from_x, from_y), (to_x, to_y) in pairwise(centres):
         drawing.path(

@@ -51,10 +51,7 @@ def draw_roofline(result: NetworkResult) -> Figure:
         axes,
         points=points + _roof_points(axes, result),
         texts=texts,
-        labels=[
-            (str(number), group[0].macs_per_dram_byte, _rate(group[0]))
-            for number, group in enumerate(groups, start=1)
-        ],
+        labels=[(str(number), group[0].macs_per_dram_byte, _rate(group[0])) for number, group in enumerate(groups, start=1)],
     )
     return figure
 
@@ -72,9 +69,7 @@ def _heaviest_groups(shown: Sequence[LayerResult]) -> list[list[LayerResult]]:
             round(math.log(_rate(layer)) * _GROUPS_PER_E),
         )
         groups.setdefault(cell, []).append(layer)
-    return sorted(groups.values(), key=lambda group: -sum(layer.total_cycles for layer in group))[
-        :MOST_LABELS
-    ]
+    return sorted(groups.values(), key=lambda group: -sum(layer.total_cycles for layer in group))[:MOST_LABELS]
 
 
 def _name_groups(figure: Figure, groups: Sequence[Sequence[LayerResult]]) -> None:
@@ -145,9 +140,7 @@ def _roof_points(axes: Axes, result: NetworkResult) -> list[tuple[float, float, 
 
 
 def _note(axes: Axes, text: str, point: tuple[float, float], offset: tuple[float, float]) -> Annotation:
-    return axes.annotate(
-        text, point, xytext=offset, textcoords="offset points", ha="right", va="bottom", color=MUTED
-    )
+    return axes.annotate(text, point, xytext=offset, textcoords="offset points", ha="right", va="bottom", color=MUTED)
 
 
 def _draw_points(axes: Axes, shown: Sequence[LayerResult]) -> list[tuple[float, float, float]]:

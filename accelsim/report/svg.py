@@ -104,9 +104,7 @@ class Drawing:
         if is_two_way:
             self._head(points[1], points[0], colour, thickness)
 
-    def _head(
-        self, tail: tuple[float, float], tip: tuple[float, float], colour: str, thickness: float
-    ) -> None:
+    def _head(self, tail: tuple[float, float], tip: tuple[float, float], colour: str, thickness: float) -> None:
         length = max(abs(tip[0] - tail[0]), abs(tip[1] - tail[1])) or 1.0
         along = ((tip[0] - tail[0]) / length, (tip[1] - tail[1]) / length)
         size = 2.2 + 2.2 * thickness
@@ -117,9 +115,7 @@ class Drawing:
         self._elements.append(f'<polygon points="{text}" style="fill:{paint(colour)}"/>')
 
     def circle(self, x: float, y: float, radius: float, *, colour: str) -> None:
-        self._elements.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="fill:{paint(colour)}"/>'
-        )
+        self._elements.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="fill:{paint(colour)}"/>')
 
     def to_svg(self) -> str:
         """The whole document."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from rich import box
@@ -14,22 +14,23 @@ from accelsim.results.layer_result import LayerResult
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_scaled, format_size
 
-#: Below this width the table leaves out kind and bits.
-FULL_WIDTH = 116
-
 _HEADINGS: dict[str, Literal["left", "right"]] = {
     "layer": "left",
     "kind": "left",
     "bits": "left",
     "MACs": "right",
     "cycles": "right",
-    "time": "right",
+    "share": "right",
     "util.": "right",
     "longest stall": "left",
     "DRAM": "right",
     "energy": "right",
 }
-_WIDE_HEADINGS = {"kind", "bits"}
+#: What a narrow terminal leaves out, one after the other.
+_FIRST_TO_GO = ("bits", "kind", "DRAM", "MACs", "util.")
+
+#: Letters of a name that columns make room for.
+NAME_WIDTH = 28
 
 #: Layers that stand out.
 HIGHLIGHTED = 3
@@ -41,46 +42,39 @@ def layer_table(result: NetworkResult, *, top: int, width: int) -> Table:
     Parameters
     ----------
     top : show only so many layers, those with the most cycles, and the others as one row; 0 shows all.
-    width : columns of the terminal; 100 suffice, more show kind and bits as well. Names are cut to fit.
+    width : columns of the terminal; a narrow one leaves out columns, and long names lose their beginning.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(f"{result.network} on {result.accelerator.name}", style="bold"),
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    headings = {
-        heading: justify
-        for heading, justify in _HEADINGS.items()
-        if width >= FULL_WIDTH or heading not in _WIDE_HEADINGS
-    }
-    for heading, justify in headings.items():
-        table.add_column(heading, justify=justify, no_wrap=True)
     rows = _rows(result, top)
-    for cells, _ in rows:
-        for heading in _WIDE_HEADINGS - set(headings):
-            del cells[heading]
-    taken = sum(
-        max(len(heading), *(len(cells[heading]) for cells, _ in rows)) + 2
-        for heading in headings
-        if heading != "layer"
-    )
+    headings, room = _fitting([cells for cells, _ in rows], width)
+    title = Text(f"{result.network} on {result.accelerator.name}", style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify=_HEADINGS[heading], no_wrap=True)
     for place, (cells, style) in enumerate(rows):
-        cells["layer"] = short_name(cells["layer"], longest=max(12, width - taken - 3))
+        cells["layer"] = short_name(cells["layer"], longest=room)
         if place == len(rows) - 1:
             table.add_section()
-        table.add_row(*map(Text, cells.values()), style=style)
+        table.add_row(*(Text(cells[heading]) for heading in headings), style=style)
     return table
+
+
+def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> tuple[list[str], int]:
+    """The columns that leave enough room for the names, and that room."""
+    headings = list(_HEADINGS)
+    widths = {heading: max(len(heading), *(len(cells[heading]) for cells in rows)) for heading in headings}
+    for heading in (*_FIRST_TO_GO, ""):
+        room = width - 3 - sum(widths[other] + 2 for other in headings if other != "layer")
+        if room >= min(widths["layer"], NAME_WIDTH) or not heading:
+            break
+        headings.remove(heading)
+    return headings, max(room, len("999 other layers"))
 
 
 def _rows(result: NetworkResult, top: int) -> list[tuple[dict[str, str], str]]:
     """(cells, style) of the layers that are shown, of the others together, and of all."""
     by_weight = sorted(result.layers, key=lambda layer: -layer.total_cycles)
     shown = {layer.name for layer in (by_weight[:top] if top else by_weight)}
-    heaviest = (
-        {layer.name for layer in by_weight[:HIGHLIGHTED]} if len(result.layers) > HIGHLIGHTED else set()
-    )
+    heaviest = {layer.name for layer in by_weight[:HIGHLIGHTED]} if len(result.layers) > HIGHLIGHTED else set()
     rows = [
         (_cells([layer], layer.name, result), "bold" if layer.name in heaviest else "")
         for layer in result.layers
@@ -104,13 +98,11 @@ def _cells(layers: Sequence[LayerResult], name: str, result: NetworkResult) -> d
         "bits": f"{layers[0].weight_bits}/{layers[0].input_bits}" if is_single else "",
         "MACs": format_scaled(macs, "").strip() if macs else "–",
         "cycles": f"{cycles:,}",
-        "time": share_text(cycles, result.total_cycles),
+        "share": share_text(cycles, result.total_cycles),
         "util.": share_text(macs, peak) if macs else "–",
         "longest stall": _longest_stall(layers, cycles),
         "DRAM": format_size(sum(layer.counts.dram_bytes for layer in layers)),
-        "energy": energy_text(
-            sum(layer.total_energy_pj for layer in layers), unit=result.accelerator.energy.unit
-        ),
+        "energy": energy_text(sum(layer.total_energy_pj for layer in layers), unit=result.accelerator.energy.unit),
     }
 
 

@@ -35,8 +35,7 @@ def trace_json(result: NetworkResult) -> str:
     counters for buffer occupancy and DRAM bandwidth. The result must have been recorded with a timeline."""
     assert result.timeline is not None, "simulate(records_timeline=True) records the timeline"
     layers = [
-        Span("layers", layer.name, layer.name, layer.start_cycle, layer.end_cycle, layer.mapping)
-        for layer in result.layers
+        Span("layers", layer.name, layer.name, layer.start_cycle, layer.end_cycle, layer.mapping) for layer in result.layers
     ]
     tracks = _tracks([*layers, *result.timeline.spans])
     clock_hz = result.accelerator.clock_hz
@@ -49,9 +48,7 @@ def trace_json(result: NetworkResult) -> str:
         events += [_complete(span, thread, clock_hz) for span in spans]
     events += [_counter(sample, clock_hz) for sample in result.timeline.samples]
     body = ",\n".join(events)
-    return (
-        f'{{"displayTimeUnit":"ns","otherData":{_text({"clock_hz": clock_hz})},"traceEvents":[\n{body}\n]}}\n'
-    )
+    return f'{{"displayTimeUnit":"ns","otherData":{_text({"clock_hz": clock_hz})},"traceEvents":[\n{body}\n]}}\n'
 
 
 def _tracks(spans: Iterable[Span]) -> dict[str, list[Span]]:

@@ -101,9 +101,7 @@ def report_files(result: NetworkResult) -> dict[str, bytes]:
 
     figures = render_figures(result)
     diagram = draw_block_diagram(result.accelerator)
-    page = report_page(
-        result, figures={name: images["svg"].decode() for name, images in figures.items()}, diagram=diagram
-    )
+    page = report_page(result, figures={name: images["svg"].decode() for name, images in figures.items()}, diagram=diagram)
     files = {
         "index.html": page.encode(),
         "layers.csv": csv_bytes(result.rows()),

@@ -22,7 +22,7 @@ A layer reads the layer above it unless `from` names others. Inside `repeat`, a 
 same pass, and `block_input` what the pass began with; behind it, a name means the layer of the last pass.
 relu, relu6 and clip fuse into the layer; any other `activation` becomes a layer of its own behind it.
 `output: true` marks a tensor that is stored although later layers read it; tensors that nobody reads are
-outputs anyway. Constants are one bias or weight tensor a layer.
+outputs anyway.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SCHEMA_VERSION = 1
 WIDEST_BITS = 32
 
 #: Layers that `repeat` may make; more is a mistake in a size.
-MOST_LAYERS = 100_000
+MOST_LAYERS = 20_000
 
 #: A bias is as wide as an accumulator.
 BIAS_BITS = 32

@@ -28,9 +28,7 @@ def read_model(path: Path) -> ModelProto:
 
     content = read_bytes(path)
     if len(content) > LARGEST_FILE_BYTES:
-        raise WorkloadError(
-            "expected a file of at most 2 GiB (save the weights as external data)", file=str(path)
-        )
+        raise WorkloadError("expected a file of at most 2 GiB (save the weights as external data)", file=str(path))
     try:
         model: ModelProto = onnx.ModelProto.FromString(content)
     except (DecodeError, ValueError):

@@ -100,7 +100,6 @@ class Graph:
 
     Parameters
     ----------
-    name : of the graph, or of the file where the graph has none.
     nodes : in an order in which each reads only what is there.
     inputs, constants : what is there at the start.
     outputs : names of what leaves the graph.
@@ -110,7 +109,6 @@ class Graph:
     quantized : names of tensors between which and their producer the model rounds to integers.
     """
 
-    name: str
     nodes: tuple[Node, ...]
     inputs: Mapping[str, GraphInput]
     constants: Mapping[str, Constant]
@@ -132,8 +130,7 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
     graph = model.graph
     constants = {tensor.name: _constant(tensor, path.parent) for tensor in graph.initializer}
     constants |= {
-        sparse.values.name: Constant(tuple(sparse.dims), sparse.values.data_type)
-        for sparse in graph.sparse_initializer
+        sparse.values.name: Constant(tuple(sparse.dims), sparse.values.data_type) for sparse in graph.sparse_initializer
     }
     nodes = []
     for node in map(_node, graph.node):
@@ -143,7 +140,6 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
             nodes.append(node)
     inputs = {info.name: _graph_input(info) for info in graph.input if info.name not in constants}
     return Graph(
-        name=graph.name or path.stem,
         nodes=_ordered(nodes, {*inputs, *constants}, path),
         inputs=inputs,
         constants=constants,
@@ -177,9 +173,7 @@ def _graph_input(info: ValueInfoProto) -> GraphInput:
     tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
         return GraphInput(None, tensor.elem_type)
-    sizes = tuple(
-        size.dim_value if size.HasField("dim_value") else size.dim_param for size in tensor.shape.dim
-    )
+    sizes = tuple(size.dim_value if size.HasField("dim_value") else size.dim_param for size in tensor.shape.dim)
     return GraphInput(sizes, tensor.elem_type)
 
 
@@ -244,9 +238,7 @@ def _ordered(nodes: list[Node], known: set[str], path: Path) -> tuple[Node, ...]
     for node in nodes:
         for name in filter(None, node.inputs):
             if name not in writers and name not in known:
-                raise WorkloadError(
-                    f'reads the tensor "{name}", which nothing writes', file=str(path), field=node.label
-                )
+                raise WorkloadError(f'reads the tensor "{name}", which nothing writes', file=str(path), field=node.label)
     order: list[Node] = []
     waiting = list(nodes)
     ready = set(known) | {""}

@@ -82,16 +82,12 @@ def transposed_convolution(node: Node, translation: Translation) -> None:
 
 def _operands(node: Node, translation: Translation) -> tuple[str, Tensor, Tensor | None]:
     """Input name, weights and bias of a convolution with constant parameters."""
-    if not translation.is_constant(node.inputs[1]) or (
-        node.input(2) and not translation.is_constant(node.input(2))
-    ):
+    if not translation.is_constant(node.inputs[1]) or (node.input(2) and not translation.is_constant(node.input(2))):
         raise NotSimulated("a convolution whose weights are computed")
     weights = translation.constant(node.inputs[1])
     if len(weights.shape) != len(translation.shape(node.inputs[0])):
         raise translation.error(
-            f"expected an input of {len(weights.shape)} dimensions, got "
-            f"{list(translation.shape(node.inputs[0]))}",
-            node,
+            f"expected an input of {len(weights.shape)} dimensions, got {list(translation.shape(node.inputs[0]))}", node
         )
     channels = weights.shape[1] * node.integer("group", 1) if node.op == "ConvTranspose" else weights.shape[0]
     bias = translation.bias(node.inputs[2], channels) if node.input(2) else None
@@ -121,9 +117,7 @@ def _explicit_pads(node: Node) -> tuple[int, int, int, int]:
     return (pads[0], pads[1], pads[2], pads[3]) if len(pads) == 4 else (0, 0, 0, 0)
 
 
-def _pads(
-    node: Node, size: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair
-) -> tuple[int, int, int, int]:
+def _pads(node: Node, size: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair) -> tuple[int, int, int, int]:
     """Pads as given, or as `auto_pad` SAME asks: output = ceil(input / stride), the odd one last if UPPER."""
     mode = node.attribute("auto_pad", "NOTSET")
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
@@ -157,11 +151,7 @@ def _transposed_pads(
 def _folded_pad(source: str, translation: Translation) -> tuple[str, tuple[int, int, int, int]] | None:
     """Input and pads of a zero `Pad` of the image's borders that nothing else reads; takes its layer back."""
     layer = translation.sole_producer(source)
-    if (
-        layer is None
-        or not isinstance(layer.operation, Move)
-        or layer.output.name not in translation.zero_pads
-    ):
+    if layer is None or not isinstance(layer.operation, Move) or layer.output.name not in translation.zero_pads:
         return None
     unpadded, pads = translation.zero_pads[layer.output.name]
     if translation.shape(source) != layer.output.shape:
@@ -175,9 +165,7 @@ def matrix_product(node: Node, translation: Translation) -> None:
     left, right = node.inputs[0], node.inputs[1]
     a, b = _as_matrix(translation.shape(left), 0), _as_matrix(translation.shape(right), 1)
     if a[-1] != b[-2]:
-        raise translation.error(
-            f"expected operands that agree in the inner size, got {list(a)} and {list(b)}", node
-        )
+        raise translation.error(f"expected operands that agree in the inner size, got {list(a)} and {list(b)}", node)
     if translation.is_constant(left):
         _emit_product(node, translation, right, left, (b[:-2], b[-1], a[:-2], a[-2]), a[-1])
     else:
@@ -194,12 +182,7 @@ def _as_matrix(shape: Shape, axis: int) -> Shape:
 
 
 def _emit_product(
-    node: Node,
-    translation: Translation,
-    streamed: str,
-    stationary: str,
-    sizes: tuple[Shape, int, Shape, int],
-    k: int,
+    node: Node, translation: Translation, streamed: str, stationary: str, sizes: tuple[Shape, int, Shape, int], k: int
 ) -> None:
     """Positions of the streamed operand that share a stationary matrix fold into m.
 
@@ -217,8 +200,7 @@ def _emit_product(
     for mine, its in pairs:
         if mine != its and 1 not in (mine, its):
             raise translation.error(
-                f"expected batches that broadcast, got {list(streamed_batch)} and {list(stationary_batch)}",
-                node,
+                f"expected batches that broadcast, got {list(streamed_batch)} and {list(stationary_batch)}", node
             )
         batch, shared = (batch * its, shared) if its > 1 else (batch, shared * mine)
     is_constant = translation.is_constant(stationary)
@@ -237,9 +219,7 @@ def gemm(node: Node, translation: Translation) -> None:
     m, k = reversed(a) if node.integer("transA", 0) else a
     inner, n = reversed(b) if node.integer("transB", 0) else b
     if inner != k:
-        raise translation.error(
-            f"expected operands that agree in the inner size, got {list(a)} and {list(b)}", node
-        )
+        raise translation.error(f"expected operands that agree in the inner size, got {list(a)} and {list(b)}", node)
     is_constant = translation.is_constant(right)
     addend = node.input(2)
     is_bias = bool(addend) and translation.is_constant(addend) and prod(translation.shape(addend)) in (1, n)

@@ -45,6 +45,11 @@ _TRANSLATORS: dict[str, Callable[[Node, Translation], None]] = {
     **dict.fromkeys(MOVES, move),
 }
 
+# What a graph or node that breaks ONNX's specification (too few inputs, an attribute of another type, text
+# that is not UTF-8) surfaces as. Checking each against the specification first would refuse many models that
+# run well elsewhere.
+_BREACHES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
 
 def import_onnx(
     path: str | Path,
@@ -74,28 +79,28 @@ def import_onnx(
     WorkloadError : not an ONNX model, an unknown size, or nothing in it that can be executed.
     """
     path = Path(path)
-    graph = normal_form(read_graph(read_model(path), path))
-    translation = Translation(
-        infer_shapes(graph, path, batch=batch, shapes=shapes),
-        path,
-        weight_bits=weight_bits,
-        input_bits=input_bits,
-    )
+    model = read_model(path)
+    try:
+        graph = normal_form(read_graph(model, path))
+        translation = Translation(
+            infer_shapes(graph, path, batch=batch, shapes=shapes), path, weight_bits=weight_bits, input_bits=input_bits
+        )
+    except _BREACHES as error:
+        raise WorkloadError(f"not a valid ONNX graph: {error}", file=str(path)) from error
     unknown: set[str] = set()
     for node in translation.nodes:
         _translate(node, translation, unknown)
     if not translation.layers:
         found = ", ".join(f"{name} x{count}" for name, count in sorted(translation.unsupported.items()))
         raise WorkloadError(
-            "expected at least one operator that accelsim executes, got "
-            f"{found or 'only views and constants'}",
+            f"expected at least one operator that accelsim executes, got {found or 'only views and constants'}",
             file=str(path),
         )
     return Network(
-        graph.name,
+        path.stem,
         translation.layers,
         outputs=translation.outputs,
-        unsupported=dict(sorted(translation.unsupported.items())),
+        unsupported=dict(sorted((+translation.unsupported).items())),
     )
 
 
@@ -105,28 +110,21 @@ def _translate(node: Node, translation: Translation, unknown: set[str]) -> None:
     `unknown` collects tensors whose shape only an operator that is not simulated knows.
     """
     unsized = [name for name in (*node.inputs, *node.outputs[:1]) if name and name not in translation.sizes]
-    if translation.is_view(node) and not unsized:
-        return
-    if node.op not in _TRANSLATORS or not node.outputs or unknown.intersection(node.inputs):
+    is_view = translation.is_view(node)
+    if unknown.intersection(node.inputs) or not node.outputs or (node.op not in _TRANSLATORS and not is_view):
         unknown.update(name for name in node.outputs if name not in translation.sizes)
-        if not translation.is_view(node):
-            translation.unsupported[node.op] += 1
+        translation.unsupported[node.op] += 0 if is_view else 1
         return
     if unsized:
         reason = complaint(translation.graph)
-        raise translation.error(
-            f'the shape of "{unsized[0]}" is not known' + (f" ({reason})" if reason else ""), node
-        )
+        raise translation.error(f'the shape of "{unsized[0]}" is not known' + (f" ({reason})" if reason else ""), node)
+    if is_view:
+        return
     try:
         _TRANSLATORS[node.op](node, translation)
     except NotSimulated:
         translation.unsupported[node.op] += 1
     except AccelsimError as error:
-        raise WorkloadError(
-            error.problem, file=str(translation.path), field=error.field or node.label
-        ) from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # A node that breaks its operator's specification (too few inputs, an attribute of another type)
-        # surfaces as any of these; checking each node against its schema first would refuse many models that
-        # run well elsewhere.
-        raise translation.error(f"not a valid {node.op}: {error}", node) from None
+        raise WorkloadError(error.problem, file=str(translation.path), field=error.field or node.label) from None
+    except _BREACHES as error:
+        raise translation.error(f"not a valid {node.op}: {error}", node) from error

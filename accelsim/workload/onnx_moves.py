@@ -48,9 +48,7 @@ def move(node: Node, translation: Translation) -> None:
         _note_zero_pad(node, translation)
     for output, name in enumerate(node.outputs):
         if name:
-            translation.emit(
-                node, Move(MOVES[node.op], translation.shape(name)), read, output=output, weights=weights
-            )
+            translation.emit(node, Move(MOVES[node.op], translation.shape(name)), read, output=output, weights=weights)
 
 
 def _gathered(node: Node, translation: Translation) -> Tensor:
@@ -65,9 +63,7 @@ def _note_zero_pad(node: Node, translation: Translation) -> None:
         value = translation.value(node.inputs[1])
         pads = tuple(int(size) for size in value.flat) if value is not None else ()
     fill = translation.value(node.inputs[2]) if node.input(2) else None
-    is_zero = node.attribute("value", 0.0) == 0 and (
-        not node.input(2) or (fill is not None and not fill.any())
-    )
+    is_zero = node.attribute("value", 0.0) == 0 and (not node.input(2) or (fill is not None and not fill.any()))
     rank = len(translation.shape(node.inputs[0]))
     if len(pads) != 2 * rank or rank not in (3, 4) or node.input(3) or min(pads) < 0:
         return

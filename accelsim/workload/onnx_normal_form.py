@@ -86,14 +86,10 @@ def _form(node: Node, op: str, inputs: Iterable[str], outputs: Iterable[str] | N
     kept = list(inputs)
     while kept and not kept[-1]:
         kept.pop()
-    return replace(
-        node, op=op, inputs=tuple(kept), outputs=tuple(node.outputs if outputs is None else outputs)
-    )
+    return replace(node, op=op, inputs=tuple(kept), outputs=tuple(node.outputs if outputs is None else outputs))
 
 
-def _picked(
-    op: str, positions: tuple[int, ...], zero_point: int | None
-) -> Callable[[Node, _Rewriting], list[Node]]:
+def _picked(op: str, positions: tuple[int, ...], zero_point: int | None) -> Callable[[Node, _Rewriting], list[Node]]:
     """The operator `op` on some of the inputs; the output is as wide as the zero point at that position."""
 
     def rewrite(node: Node, rewriting: _Rewriting) -> list[Node]:
@@ -165,10 +161,7 @@ def _integer_matmul(positions: tuple[int, int], bias: int) -> Callable[[Node, _R
         if not node.input(bias):
             return [_form(node, "MatMul", factors)]
         between = f"{node.outputs[0]}_before_bias"
-        return [
-            _form(node, "MatMul", factors, (between,)),
-            Node("Add", "", (between, node.input(bias)), node.outputs),
-        ]
+        return [_form(node, "MatMul", factors, (between,)), Node("Add", "", (between, node.input(bias)), node.outputs)]
 
     return rewrite
 
@@ -188,10 +181,7 @@ def _packed_matmul(node: Node, rewriting: _Rewriting) -> list[Node]:
 def _skip_normalization(op: str) -> Callable[[Node, _Rewriting], list[Node]]:
     def rewrite(node: Node, rewriting: _Rewriting) -> list[Node]:
         total = node.outputs[3] if len(node.outputs) > 3 and node.outputs[3] else f"{node.outputs[0]}_sum"
-        return [
-            Node("Add", "", node.inputs[:2], (total,)),
-            _form(node, op, (total, *node.inputs[2:4]), node.outputs[:1]),
-        ]
+        return [Node("Add", "", node.inputs[:2], (total,)), _form(node, op, (total, *node.inputs[2:4]), node.outputs[:1])]
 
     return rewrite
 

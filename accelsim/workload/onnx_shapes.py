@@ -110,13 +110,10 @@ def infer_shapes(graph: Graph, path: Path, *, batch: int | None, shapes: Mapping
     if batch is not None and batch != 1:
         graph = _with_free_batch(graph)
     inputs = {
-        name: GraphInput(given.get(name, known.dimensions), known.element_type)
-        for name, known in graph.inputs.items()
+        name: GraphInput(given.get(name, known.dimensions), known.element_type) for name, known in graph.inputs.items()
     }
     is_changed = any(
-        known.dimensions != given[name] and _is_fixed(known)
-        for name, known in graph.inputs.items()
-        if name in given
+        known.dimensions != given[name] and _is_fixed(known) for name, known in graph.inputs.items() if name in given
     )
     graph = replace(graph, inputs=inputs, stated={} if is_changed else graph.stated)
     taken: frozenset[str] = frozenset()
@@ -147,14 +144,10 @@ def complaint(graph: Graph) -> str:
 
 
 def _is_fixed(graph_input: GraphInput) -> bool:
-    return graph_input.dimensions is not None and all(
-        isinstance(size, int) for size in graph_input.dimensions
-    )
+    return graph_input.dimensions is not None and all(isinstance(size, int) for size in graph_input.dimensions)
 
 
-def _input_shapes(
-    graph: Graph, path: Path, batch: int | None, shapes: Mapping[str, Shape]
-) -> dict[str, Shape]:
+def _input_shapes(graph: Graph, path: Path, batch: int | None, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     for name in shapes:
         if name not in graph.inputs:
             near = get_close_matches(name, graph.inputs, n=1)
@@ -170,9 +163,7 @@ def _input_shapes(
     }
 
 
-def _input_shape(
-    name: str, known: GraphInput, path: Path, batch: int | None, shapes: Mapping[str, Shape]
-) -> Shape:
+def _input_shape(name: str, known: GraphInput, path: Path, batch: int | None, shapes: Mapping[str, Shape]) -> Shape:
     field = f'input "{name}"'
     if name in shapes:
         shape = tuple(shapes[name])
@@ -186,9 +177,7 @@ def _input_shape(
         shape = tuple(_dimension(axis, size, name, path, batch) for axis, size in enumerate(known.dimensions))
     if any(size < 1 for size in shape) or prod(shape) > 2**62:
         raise WorkloadError(
-            f"expected dimensions of at least 1 and at most 2^62 elements, got {list(shape)}",
-            file=str(path),
-            field=field,
+            f"expected dimensions of at least 1 and at most 2^62 elements, got {list(shape)}", file=str(path), field=field
         )
     return shape
 
@@ -198,16 +187,12 @@ def _dimension(axis: int, size: int | str, name: str, path: Path, batch: int | N
     field = f'input "{name}"'
     if axis == 0 and batch is not None:
         if isinstance(size, int) and size not in (1, batch):
-            raise WorkloadError(
-                f"the model fixes the batch at {size}, got --batch {batch}", file=str(path), field=field
-            )
+            raise WorkloadError(f"the model fixes the batch at {size}, got --batch {batch}", file=str(path), field=field)
         return batch
     if isinstance(size, str):
         symbol = f' ("{size}")' if size else ""
         option = "--batch or --shape" if axis == 0 else "--shape"
-        raise WorkloadError(
-            f"dimension {axis}{symbol} is not known: give {option} {name}=...", file=str(path), field=field
-        )
+        raise WorkloadError(f"dimension {axis}{symbol} is not known: give {option} {name}=...", file=str(path), field=field)
     return size
 
 
@@ -263,9 +248,7 @@ def _model(graph: Graph, taken: frozenset[str] = frozenset()) -> ModelProto:
         if constant.value is not None:
             initializers.append(numpy_helper.from_array(constant.value, name))
         else:
-            inputs.append(
-                helper.make_tensor_value_info(name, constant.element_type or _FLOAT, constant.shape)
-            )
+            inputs.append(helper.make_tensor_value_info(name, constant.element_type or _FLOAT, constant.shape))
     nodes = []
     for node in graph.nodes:
         if _is_inferable(node, graph) and taken.isdisjoint(node.outputs):
@@ -277,8 +260,7 @@ def _model(graph: Graph, taken: frozenset[str] = frozenset()) -> ModelProto:
                 if name in graph.stated
             ]
     opsets = [
-        helper.make_opsetid("" if domain == "ai.onnx" else domain, version)
-        for domain, version in graph.opsets.items()
+        helper.make_opsetid("" if domain == "ai.onnx" else domain, version) for domain, version in graph.opsets.items()
     ]
     proto = helper.make_graph(nodes, "graph", inputs, [], initializers)
     return helper.make_model(proto, opset_imports=opsets)
@@ -314,9 +296,7 @@ def _inferred(graph: Graph, path: Path, taken: frozenset[str]) -> tuple[dict[str
 
 def _evaluated(graph: Graph, sizes: Mapping[str, Shape]) -> Iterator[tuple[str, Constant]]:
     """Small constants that follow from known shapes and other small constants."""
-    values = {
-        name: constant.value for name, constant in graph.constants.items() if constant.value is not None
-    }
+    values = {name: constant.value for name, constant in graph.constants.items() if constant.value is not None}
     for node in graph.nodes:
         if not node.outputs or any(name in values for name in node.outputs):
             continue
@@ -360,9 +340,7 @@ def _is_large(node: Node, values: Mapping[str, np.ndarray[Any, Any]]) -> bool:
     return False
 
 
-def _reference(
-    node: Node, values: Mapping[str, np.ndarray[Any, Any]], graph: Graph
-) -> np.ndarray[Any, Any] | None:
+def _reference(node: Node, values: Mapping[str, np.ndarray[Any, Any]], graph: Graph) -> np.ndarray[Any, Any] | None:
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
@@ -373,9 +351,7 @@ def _reference(
     ]
     outputs = [helper.make_empty_tensor_value_info(node.outputs[0])]
     opsets = [helper.make_opsetid("", graph.opsets.get("", 1))]
-    model = helper.make_model(
-        helper.make_graph([_proto(node)], "node", inputs, outputs), opset_imports=opsets
-    )
+    model = helper.make_model(helper.make_graph([_proto(node)], "node", inputs, outputs), opset_imports=opsets)
     try:
         return np.asarray(ReferenceEvaluator(model).run(None, feeds)[0])  # type: ignore[index]
     except Exception:

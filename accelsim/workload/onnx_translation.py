@@ -19,16 +19,7 @@ from accelsim.workload.layer import Layer
 from accelsim.workload.onnx_graph import Node
 from accelsim.workload.onnx_shapes import Shapes
 from accelsim.workload.onnx_views import constant_names, live_nodes, views
-from accelsim.workload.operation import (
-    Convolution,
-    Elementwise,
-    MatMul,
-    Move,
-    Normalization,
-    Operation,
-    Pooling,
-    Reduction,
-)
+from accelsim.workload.operation import Convolution, Elementwise, MatMul, Move, Normalization, Operation, Pooling, Reduction
 from accelsim.workload.tensor import Shape, Tensor
 
 #: Accumulator-wide constants: one bias an output channel.
@@ -131,9 +122,7 @@ class Translation:
         stated = self.constants[name]
         if bits is None:
             bits = stated if stated is not None and stated <= LARGEST_WEIGHT_BITS else self.weight_bits
-        return Tensor(
-            self._source(name), self.sizes[name] if shape is None else shape, bits, is_constant=True
-        )
+        return Tensor(self._source(name), self.sizes[name] if shape is None else shape, bits, is_constant=True)
 
     def bias(self, name: str, channels: int) -> Tensor:
         return Tensor(self._source(name), (channels,), BIAS_BITS, is_constant=True)
@@ -157,7 +146,9 @@ class Translation:
         """Adds the layer that writes one of the node's outputs."""
         read = tuple(self.activation(name) for name in inputs)
         name = node.outputs[output]
-        default = read[0].bits if isinstance(operation, _KEEPING_WIDTH) and read else self.input_bits
+        is_embedding = isinstance(operation, Move) and operation.kind == "gather" and weights is not None
+        keeps_width = isinstance(operation, _KEEPING_WIDTH) and read and not is_embedding
+        default = read[0].bits if keeps_width else self.input_bits
         written = Tensor(name, self.sizes[name], self._widths.get(name, default))
         layer = Layer(self._unique(node.label), operation, read, written, weights=weights, bias=bias)
         self._producers[name] = len(self._slots)
@@ -211,10 +202,7 @@ class Translation:
         self._tensors[name] = written
         self._producers[name] = slot
         self._slots[slot] = replace(
-            producer,
-            output=written,
-            bias=bias or producer.bias,
-            fused=(*producer.fused, fused) if fused else producer.fused,
+            producer, output=written, bias=bias or producer.bias, fused=(*producer.fused, fused) if fused else producer.fused
         )
 
     def withdraw(self, layer: Layer) -> None:

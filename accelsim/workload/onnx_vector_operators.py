@@ -7,16 +7,7 @@ from math import prod
 from accelsim.workload.layer import Layer
 from accelsim.workload.onnx_graph import Node
 from accelsim.workload.onnx_translation import REQUANTIZED, NotSimulated, Translation
-from accelsim.workload.operation import (
-    Activation,
-    Convolution,
-    MatMul,
-    Normalization,
-    Pooling,
-    Reduction,
-    Resize,
-    Softmax,
-)
+from accelsim.workload.operation import Activation, Convolution, MatMul, Normalization, Pooling, Reduction, Resize, Softmax
 from accelsim.workload.tensor import Shape, Tensor
 
 #: ONNX operator -> kind of `Activation`.
@@ -52,6 +43,7 @@ ACTIVATIONS = {
     "Sign": "sign",
     "Cast": "cast",
     "DynamicQuantizeLinear": "dynamic_quantize",
+    **dict.fromkeys(("Not", "IsNaN", "IsInf"), "compare"),
 }
 
 #: ONNX operator -> kind of `Elementwise`.
@@ -65,6 +57,8 @@ ELEMENTWISE = {
     "Pow": "pow",
     "Sum": "add",
     "Mean": "add",
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), "compare"),
+    **dict.fromkeys(("And", "Or", "Xor"), "logical"),
 }
 
 #: ONNX operator -> kind of `Reduction`; the index of a maximum is found by the same comparisons.
@@ -89,12 +83,7 @@ def activation(node: Node, translation: Translation) -> None:
     kind = _clip_kind(node, translation) if node.op == "Clip" else ACTIVATIONS[node.op]
     source = node.inputs[0]
     producer = translation.sole_producer(source)
-    if (
-        kind in _CLAMPS
-        and node.op != "ThresholdedRelu"
-        and producer
-        and isinstance(producer.operation, REQUANTIZED)
-    ):
+    if kind in _CLAMPS and node.op != "ThresholdedRelu" and producer and isinstance(producer.operation, REQUANTIZED):
         translation.absorb(producer, node, fused=kind)
         return
     slopes = node.input(1) if node.op == "PRelu" else ""
@@ -235,9 +224,7 @@ def normalization(node: Node, translation: Translation) -> None:
 def _row(node: Node, shape: Shape) -> tuple[str, int]:
     """Kind, and how many elements are normalized together."""
     if node.op in ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"):
-        return "layer" if node.op == "LayerNormalization" else "rms", prod(
-            shape[_axis(node, "axis", -1, shape) :]
-        )
+        return "layer" if node.op == "LayerNormalization" else "rms", prod(shape[_axis(node, "axis", -1, shape) :])
     if node.op == "InstanceNormalization":
         return "instance", prod(shape[2:])
     if node.op == "GroupNormalization":
@@ -279,8 +266,7 @@ def pooling(node: Node, translation: Translation) -> None:
         and node.attribute("auto_pad", "NOTSET") == "NOTSET"
     ):
         raise translation.error(
-            f"expected a window no larger than the padded input, got {list(window)} on {list(shape[2:])}",
-            node,
+            f"expected a window no larger than the padded input, got {list(window)} on {list(shape[2:])}", node
         )
     operation = Pooling(
         "max" if "Max" in node.op else "average",

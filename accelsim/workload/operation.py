@@ -134,6 +134,7 @@ class MatMul:
 #: and a table look-up are one operation each; so is a move.
 ELEMENTWISE_OPERATIONS = {
     "add": 1, "sub": 1, "mul": 1, "div": 1, "max": 1, "min": 1, "pow": 1,
+    "compare": 1, "logical": 1,
 }
 
 #: Activations of one operand: a clamp is one comparison per bound, the others one look-up in a table.
@@ -141,7 +142,7 @@ ACTIVATION_OPERATIONS = {
     "relu": 1, "relu6": 2, "clip": 2, "leaky_relu": 2, "prelu": 2, "sigmoid": 1, "tanh": 1, "gelu": 1, "erf": 1,
     "exp": 1, "sqrt": 1, "silu": 1, "hard_sigmoid": 1, "hard_swish": 1, "softplus": 1, "elu": 1, "selu": 1, "mish": 1,
     "reciprocal": 1, "neg": 1, "abs": 1, "log": 1, "sin": 1, "cos": 1, "floor": 1, "ceil": 1, "round": 1, "sign": 1,
-    "cast": 1, "dynamic_quantize": 3,
+    "cast": 1, "compare": 1, "dynamic_quantize": 3,
 }
 
 #: Softmax walks a row to find the maximum, subtract, look up exp, add up, and multiply by the reciprocal of the sum.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accelsim.energy import component_level, layer_energy_pj, traffic_pj_per_byte
+from accelsim.energy import component_level, layer_energy_pj, traffic_cost
 from accelsim.energy.layer_energy import register_bits_per_mac
 from accelsim.hardware import load_accelerator, with_changes
 from accelsim.results.counts import Counts
@@ -71,7 +71,7 @@ def test_relative_table_counts_macs() -> None:
 
 
 def test_traffic_coefficients_are_those_of_the_layer_energy() -> None:
-    traffic = traffic_pj_per_byte(EDGE)
+    traffic = traffic_cost(EDGE)
     one = layer_energy_pj(Counts(buffer_read_bytes={"scratchpad": 1}, dram_bus_bytes=1), EDGE, total_cycles=1)
     assert traffic.dram_pj_per_byte == one["dram"]
     assert dict(traffic.buffer_pj_per_byte) == {"scratchpad": one["buffers.scratchpad"]}

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -135,4 +136,4 @@ def test_recording_a_timeline_changes_nothing_and_equal_runs_are_equal(data):
     assert (recorded, timeline) == run_program(accelerator, program, records_timeline=True)
     for unit in {span.unit for span in timeline.spans} - {"accumulators"}:
         spans = [span for span in timeline.spans if span.unit == unit]
-        assert all(a.end_cycle <= b.start_cycle for a, b in zip(spans, spans[1:], strict=False)), f"{unit} does two things at once"
+        assert all(a.end_cycle <= b.start_cycle for a, b in pairwise(spans)), f"{unit} does two things at once"

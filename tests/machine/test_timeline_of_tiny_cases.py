@@ -84,7 +84,8 @@ def test_two_buffers_hide_the_shorter_of_load_and_compute():
 def test_a_grid_without_overlap_loads_streams_and_drains_one_fold_after_the_other():
     accelerator = tiny_accelerator(overlap="none")
     run, spans = events(accelerator, build_grid_program(matmul_layer(8, 8, 4), Tiling(1, 1, 8, 1, 4, 8), accelerator))
-    assert [span for span in spans if span[2].startswith("pe_grid")] == [(15, 15 + 2 * (2 * 4 + 4 + 8 - 2), "pe_grid", "stream")]
+    streams = [span for span in spans if span[2].startswith("pe_grid")]
+    assert streams == [(15, 15 + 2 * (2 * 4 + 4 + 8 - 2), "pe_grid", "stream")]
     assert run.compute_cycles == 2 * (2 * 4 + 4 + 8 - 2)
 
 

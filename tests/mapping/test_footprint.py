@@ -1,5 +1,7 @@
 """Bytes and runs of tiles against sets of addresses written out element by element."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +79,7 @@ def test_input_bytes_are_the_real_bytes_with_halo_and_runs_are_contiguous_addres
     if not found:  # only padding: an address all the same
         return
     places = sorted(flat(work, element) for element in found)
-    runs = 1 + sum(b != a + 1 for a, b in zip(places, places[1:], strict=False))
+    runs = 1 + sum(b != a + 1 for a, b in pairwise(places))
     assert footprint.bytes >= len(found)
     if taps_are_a_rectangle(work, *k_range):
         assert footprint.bytes == len(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -237,6 +238,12 @@ def make_timeline() -> Timeline:
 
 
 @pytest.fixture
+def buffer_arrangements() -> dict[str, dict[str, Any]]:
+    """One scratchpad; a buffer per operand; inputs and outputs together."""
+    return {"shared": SHARED, "separate": SEPARATE, "unified": UNIFIED}
+
+
+@pytest.fixture
 def build_accelerator() -> Callable[..., Accelerator]:
     return make_accelerator
 
@@ -285,7 +292,7 @@ def tiny_result() -> NetworkResult:
         energy_pj={},
         peak_macs_per_cycle=256,
     )
-    return NetworkResult(**(vars(result) | {"layers": (*result.layers[:-1], empty)}))
+    return replace(result, layers=(*result.layers[:-1], empty))
 
 
 @pytest.fixture
@@ -303,3 +310,11 @@ def long_result() -> NetworkResult:
         for index in range(300)
     ]
     return make_result(network="long_network", layers=layers)
+
+
+@pytest.fixture(scope="session")
+def resnet_page() -> str:
+    """The page of `resnet_result`, made once."""
+    from accelsim.report.writer import report_files
+
+    return report_files(make_result(unsupported={"NonMaxSuppression": 1, "TopK": 2}))["index.html"].decode()

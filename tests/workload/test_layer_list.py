@@ -176,7 +176,8 @@ def test_same_padding_puts_the_odd_pixel_last(layer_list: Write, kernel: int, st
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: 9}",
      "layers.a: expected an output of at least 1x1, got 0x0"),
     ("  - {name: a, op: cnov, from: image}", 'layers.a.op: expected one of conv, depthwise, conv_transpose, linear, '
-     'matmul, pool, add, sub, mul, div, max, min, pow, concat, softmax, layer_norm, rms_norm, batch_norm, lrn_norm, '
+     'matmul, pool, add, sub, mul, div, max, min, pow, compare, logical, concat, softmax, '
+     'layer_norm, rms_norm, batch_norm, lrn_norm, '
      'activation, resize, reduce, embedding, transpose, slice, reshape, input, got "cnov", did you mean "conv"?'),
     ("  - {name: a, op: softmax, from: imgae}",
      'layers.a.from: expected an input or a layer above, got "imgae", did you mean "image"?'),
@@ -198,7 +199,7 @@ def test_same_padding_puts_the_odd_pixel_last(layer_list: Write, kernel: int, st
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: 1, activation: rleu}",
      'layers.a.activation: expected one of relu, relu6, clip, leaky_relu, prelu, sigmoid, tanh, gelu, erf, exp, sqrt, '
      'silu, hard_sigmoid, hard_swish, softplus, elu, selu, mish, reciprocal, neg, abs, log, sin, cos, floor, ceil, '
-     'round, sign, cast, dynamic_quantize, got "rleu", did you mean "relu"?'),
+     'round, sign, cast, compare, dynamic_quantize, got "rleu", did you mean "relu"?'),
 ])
 def test_mistakes_name_line_and_field(layer_list: Write, layers: str, expected: str) -> None:
     path = layer_list(layers + "\n")
@@ -238,4 +239,4 @@ def test_unknown_parameter_suggests_a_known_one(layer_list: Write) -> None:
 
 def test_repeat_of_a_million_passes_is_refused(layer_list: Write) -> None:
     path = layer_list("  - repeat: {times: 1000000, layers: [{name: a, op: softmax}]}\n")
-    assert message(path) == f"{path}:{FIRST}: layers[1].repeat.times: expected at most 100000 layers"
+    assert message(path) == f"{path}:{FIRST}: layers[1].repeat.times: expected at most 20000 layers"

@@ -269,3 +269,17 @@ def test_convolution_reads_what_the_shapes_say(save_model) -> None:
     network = import_onnx(save_model(nodes, inputs, ["y"], constants))
     assert network.layers[0].operation == Convolution(
         batch=1, in_channels=3, out_channels=4, in_size=(8, 8), kernel=(3, 3), pads=(1, 1, 1, 1))
+
+
+def test_view_whose_shape_nobody_knows_is_an_error(save_model) -> None:
+    nodes = [helper.make_node("Reshape", ["x", "target"], ["r"], name="reshape"),
+             helper.make_node("Relu", ["r"], ["y"])]
+    path = save_model(nodes, {"x": [2, 8], "target": [2]}, ["y"])
+    with pytest.raises(WorkloadError) as error:
+        import_onnx(path)
+    assert str(error.value) == f'{path}: reshape: the shape of "r" is not known'
+
+
+def test_network_is_named_like_its_file(save_model) -> None:
+    path = save_model([helper.make_node("Exp", ["x"], ["y"])], {"x": [2]}, ["y"], name="my_net.onnx")
+    assert import_onnx(path).name == "my_net"

@@ -236,6 +236,7 @@ def test_embedding_reads_as_many_rows_as_it_looks_up(save_model) -> None:
     assert layer.operation == Move("gather", (1, 5, 16))
     assert layer.weights == Tensor("table", (1, 5, 16), 8, is_constant=True)
     assert layer.inputs == (Tensor("ids", (1, 5), 64),)
+    assert layer.output == Tensor("y", (1, 5, 16), 8)
 
 
 @pytest.mark.parametrize(("operator", "expected"), [
@@ -257,6 +258,8 @@ def test_embedding_reads_as_many_rows_as_it_looks_up(save_model) -> None:
     (node("DepthToSpace", ["x"], ["y"], blocksize=2), Move("depth_to_space", (1, 1, 16, 16))),
     (node("Sum", ["x", "x", "x"], ["y"]), Elementwise("add", (1, 4, 8, 8), operands=3)),
     (node("Pow", ["x", "slopes"], ["y"]), Elementwise("pow", (1, 4, 8, 8))),
+    (node("Greater", ["x", "slopes"], ["y"]), Elementwise("compare", (1, 4, 8, 8))),
+    (node("IsNaN", ["x"], ["y"]), Activation("compare", (1, 4, 8, 8))),
 ])
 def test_operator_of_the_vector_unit(save_model, operator, expected) -> None:
     constants = {"axes": np.array([2, 3]), "four": floats(4), "eight": floats(8), "slopes": floats(4, 1, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,15 @@ def test_operators_of_onnxruntime_run_on_the_vector_unit(save_model, operator, i
     path = save_model(nodes, {"x": [1, 4, 8, 8]}, ["y"], constants, input_type=TensorProto.UINT8)
     (layer,) = import_onnx(path, input_bits=16).layers
     assert (layer.kind, layer.input_bits, layer.output.bits) == (kind, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "name", ["digits_float", "digits_legacy_QDQ_aUInt8_wInt8_pc", "digits_legacy_QOperator_aInt8_wInt8_pc"])
+def test_trained_network_has_one_count_in_all_its_forms(name: str) -> None:
+    folder = os.environ.get("ACCELSIM_TEST_DATA")
+    if not folder:
+        pytest.skip("ACCELSIM_TEST_DATA is not set: the trained models are not here")
+    network = import_onnx(Path(folder) / "models" / "digits" / f"{name}.onnx", batch=1)
+    # By hand: 16 3x3 filters, 16 depthwise ones and 32 1x1 ones on 8 x 8; 32 3x3 filters on 4 x 4; 512 to 10.
+    assert [layer.macs for layer in network.layers if layer.is_on_grid] == [
+        64 * 16 * 9, 64 * 16 * 9, 64 * 32 * 16, 16 * 32 * 32 * 9, 5120]

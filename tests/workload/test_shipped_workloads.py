@@ -9,13 +9,11 @@ import pytest
 
 from accelsim.workload import Network, import_onnx, load_network, shipped_workloads
 
-# MACs: resnet50 is onnx's light_resnet50 (counted in test_onnx_importer); mobilenet_v2 and the MLPerf Tiny networks were
-# counted on their tflite files; the others are the sums of the papers' tables.
+# MACs: resnet50 is onnx's light_resnet50 (counted in test_onnx_importer); mobilenet_v2, ResNet-8 and DS-CNN were counted on
+# their tflite files; the others are the sums of the papers' tables.
 MACS = {
     "alexnet": 714_188_480,
-    "mlperf_tiny_autoencoder": 264_192,
     "mlperf_tiny_dscnn": 2_656_768,
-    "mlperf_tiny_mobilenet": 7_489_664,
     "mlperf_tiny_resnet8": 12_501_632,
     "mobilenet_v1": 568_740_352,
     "mobilenet_v2": 300_774_272,
@@ -36,10 +34,8 @@ PARAMETERS = {
     "vit_b16": (86_567_656, 1),
     # Source: Keras applications, MobileNet: 4,253,864.
     "mobilenet_v1": (4_253_864, 4),
-    # Source: mlcommons/tiny, Keras summaries of the training scripts.
-    "mlperf_tiny_autoencoder": (269_992, 5),
+    # Source: mlcommons/tiny, Keras summary of the keyword spotting network.
     "mlperf_tiny_dscnn": (24_908, 5),
-    "mlperf_tiny_mobilenet": (221_794, 5),
 }
 
 
@@ -81,18 +77,38 @@ def test_parameter_count_of_resnet8_is_that_of_its_keras_summary() -> None:
     assert weights + biases + 4 * normalized == 78_666
 
 
+def test_visual_wake_words_has_the_macs_of_the_papers_table_at_a_quarter_of_the_width() -> None:
+    # Source: Howard et al. 2017, table 1: filters and stride of each depthwise separable pair; here 96 x 96 and two classes.
+    pairs = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    size, channels = 48, 8
+    macs, weights = size**2 * channels * 27, channels * 27
+    for filters, stride in pairs:
+        size //= stride
+        weights += channels * 9 + channels * filters // 4
+        macs += size**2 * (channels * 9 + channels * filters // 4)
+        channels = filters // 4
+    network = load_network("mlperf_tiny_mobilenet")
+    assert network.macs == macs + 2 * channels
+    assert network.weight_bytes == weights + 2 * channels
+
+
+def test_autoencoder_uses_every_weight_once() -> None:
+    network = load_network("mlperf_tiny_autoencoder")
+    # Source: Banbury et al. 2021, section 4: 640 inputs, four layers of 128, a code of 8, and the same backwards.
+    assert network.macs == network.weight_bytes == 2 * (640 * 128 + 3 * 128 * 128 + 128 * 8)
+
+
 def test_vit_has_the_macs_that_torchvision_states() -> None:
     # Source: torchvision, ViT_B_16_Weights.IMAGENET1K_V1: 17.564 GFLOPS, counted as multiply-accumulates.
     assert round(load_network("vit_b16").macs / 1e6) == 17_564
 
 
-def test_bert_encoder_has_the_parameters_of_the_published_model() -> None:
+def test_bert_encoder_has_the_parameters_and_macs_of_its_published_sizes() -> None:
     network = load_network("bert_base")
     blocks = [layer for layer in network.layers if layer.name.rpartition("_")[2].isdigit()]
     parameters = sum(tensor.elements for layer in blocks for tensor in (layer.weights, layer.bias) if tensor)
-    # Source: Hugging Face, bert-base-uncased: 109,482,240 in all, less (30522 + 512 + 2) x 768 embeddings, the embedding
-    # norm (2 x 768) and the pooler (768 x 768 + 768).
-    assert parameters == 109_482_240 - 31_036 * 768 - 1_536 - 590_592
+    # Source: Devlin et al. 2019, section 3: L = 12, H = 768, 4H in between; biases and two norms a block.
+    assert parameters == 12 * (4 * (768 * 768 + 768) + 2 * 4 * 768 * 768 + 5 * 768 + 2 * 2 * 768)
     # A block's products by hand: 4 projections, 2 layers of the MLP, 2 products of attention.
     sequence, width = 128, 768
     block = sequence * (4 * width * width + 2 * width * 4 * width) + 2 * sequence * sequence * width
@@ -100,14 +116,15 @@ def test_bert_encoder_has_the_parameters_of_the_published_model() -> None:
 
 
 @pytest.mark.parametrize(("name", "tokens", "logits"), [("decoder_prefill", 128, 1), ("decoder_decode", 1, 1)])
-def test_decoder_has_the_parameters_of_llama(name: str, tokens: int, logits: int) -> None:
+def test_decoder_has_the_parameters_and_macs_of_llamas_sizes(name: str, tokens: int, logits: int) -> None:
     network = load_network(name)
     tables = {"embedding", *(layer.name for layer in network.layers if layer.kind == "elementwise")}
     parameters = sum(layer.weights.elements for layer in network.layers
                      if layer.weights is not None and layer.name not in tables)
-    # Source: Hugging Face, meta-llama/Llama-3.2-1B: 1,235,814,400 parameters; the embedding is the logits' layer.
-    assert parameters == 1_235_814_400
+    # Source: Llama 3.2 1B, config.json: 16 blocks, width 2048, 32 heads and 8 key heads of 64, MLP of 8192, 128256 tokens.
+    # The embedding's table is the logits' layer.
     matrices = 2048 * 2048 * 2 + 2 * 2048 * 512 + 3 * 2048 * 8192
+    assert parameters == 16 * (matrices + 2 * 2048) + 2048 + 128_256 * 2048
     attention = 2 * tokens * 128 * 2048
     assert network.macs == 16 * (tokens * matrices + attention) + logits * 128_256 * 2048
 
