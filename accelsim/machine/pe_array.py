@@ -15,8 +15,8 @@ from accelsim.mapping.program import Compute
 
 
 class PeArray:
-    """Two processes a layer: one preloads the stationary operand into the shadow registers as soon as the last fold of the step
-    before has taken over the registers itself; the other streams.
+    """Two processes a layer: one preloads the stationary operand into the shadow registers, as soon as the last fold of
+    the step before has started; the other streams.
 
     A step streams when its preload is done, its streamed operand is on chip, its block has accumulators, and the grid
     can start a fold. A stream lasts as long as its folds, or as the buffers' ports need for its bytes.
@@ -106,7 +106,8 @@ class PeArray:
             if done_at > self._now:
                 yield self._environment.timeout(done_at - self._now)
             if step.timing.preload_cycles:
-                self._recorder.span("pe_grid.preload", "preload", state.name, start, done_at, f"n{list(step.n)} k{list(step.k)}")
+                self._recorder.span("pe_grid.preload", "preload", state.name, start, done_at,
+                                    f"n{list(step.n)} k{list(step.k)}")
             self._preloaded[place] = _Preload(granted_at, operands_at, done_at)
             if self._streamer_waiting is not None:
                 waiter, self._streamer_waiting = self._streamer_waiting, None

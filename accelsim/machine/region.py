@@ -26,8 +26,8 @@ class Level:
 
 class Region:
     """A part of a buffer, taken in turn: the n-th tile of the program gets its room before the n+1-th, even if the latter
-    would fit at once. Tiles of one operand come and go in order, so the region works as a ring; what its wrap-around wastes is
-    left out.
+    would fit at once. Tiles of one operand come and go in order, so the region works as a ring; what its wrap-around
+    wastes is left out.
     """
 
     def __init__(

@@ -116,5 +116,5 @@ def _depth_unit(work: GemmWork, grid: PeGrid) -> int:
     """K is cut where folds end anyway: at full grids, or at kernel positions where folds end with them."""
     lanes = reduction_lanes(grid)
     if grid.reduction == "channels" and work.window > 1:
-        return work.channels if work.channels >= lanes or work.channels * work.window <= lanes else work.channels
+        return work.channels
     return min(max(lanes, 8), work.k)

@@ -64,7 +64,8 @@ class CostModel:
         weight_tile, input_tile, input_block, output_tile = self._tile_bytes(c)
         regions = self._regions(c, counts, weight_tile, input_tile, input_block, output_tile)
         weight_loads, input_loads = self._load_counts(c, counts)
-        loads_bytes = weight_loads * weight_tile + input_loads * np.where(c.has_scope("inputs", "slice"), input_tile, input_block)
+        loaded_inputs = np.where(c.has_scope("inputs", "slice"), input_tile, input_block)
+        loads_bytes = weight_loads * weight_tile + input_loads * loaded_inputs
         out_bytes = -(-work.groups * work.m * work.n * work.output_bits // 8)
         dram_bytes = loads_bytes + self._burst_factor(c) * (0 if self.placement.keeps_output else out_bytes)
         compute, reads = self._compute_cycles(c, counts)
@@ -76,10 +77,8 @@ class CostModel:
         if not all(self.accelerator.memory.buffer_of(operand).double_buffered for operand in OPERANDS):
             latency = np.maximum(compute, ports) + dram
         requantize = self._requantize_cycles(out_bytes * 8 // work.output_bits)
-        if self.accelerator.accumulators.double_buffered:
-            latency = np.maximum(latency, requantize)
-        else:
-            latency = latency + requantize
+        hides = self.accelerator.accumulators.double_buffered
+        latency = np.maximum(latency, requantize) if hides else latency + requantize
         energy = self._energy(dram_bytes, reads, latency)
         entries = accumulator_entries(self.accelerator.pe_grid, work, groups=c.groups,
                                       positions=c.images * c.rows * c.columns, n=c.n)

@@ -16,7 +16,8 @@ One after the other (overlap none), a fold costs preload + T + tail: ``2R + C + 
 one register a hop, which is the form that SCALE-Sim publishes (Samajdar et al. 2020, ISPASS, section III).
 
 Back to back (overlap full), successive folds start ``max(T, R, swap spacing)`` apart: the next weights shift in behind
-the stream (WS, IS, dot_product), or the last results shift out behind it (OS). Only the first preload and the last tail show.
+the stream (WS, IS, dot_product), or the last results shift out behind it (OS). Only the first preload and the last tail
+show.
 """
 
 from __future__ import annotations

@@ -57,13 +57,10 @@ def position_lanes(grid: PeGrid) -> int:
 def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
     """Groups (of a depthwise or grouped convolution) that share a fold.
 
-    Weight stationary places them block-diagonally: rows and columns both split. Input stationary lets them share the rows, their
-    weight streams following one another. The other dataflows have one group a fold. Cells off the diagonal do no MACs.
+    Weight stationary places them block-diagonally: rows and columns both split. Input stationary lets them share the rows,
+    their weight streams following one another. The other dataflows have one group a fold. Cells off the diagonal do no MACs.
     """
-    if grid.reduction == "channels" and work.window > 1:
-        depth = work.channels
-    else:
-        depth = work.k
+    depth = work.channels if grid.reduction == "channels" and work.window > 1 else work.k
     if grid.dataflow == "weight_stationary":
         return max(1, min(grid.rows // depth, grid.columns // work.n))
     if grid.dataflow == "input_stationary":
@@ -92,11 +89,11 @@ def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: Sizes, position
     side_by_side = channel_lanes(grid) // (per_fold * n)
     side_by_side = side_by_side + (side_by_side == 0)
     packs = _ceil(_ceil(groups, per_fold), side_by_side)
-    return packs * _ceil(n, channel_lanes(grid)) * _ceil(positions, grid.pixels)
+    return packs * _ceil(n, channel_lanes(grid)) * _ceil(positions, grid.pixels)  # type: ignore[no-any-return]
 
 
 def _ceil(size: Sizes, unit: Sizes | int) -> Sizes:
-    return -(-size // unit)  # type: ignore[no-any-return]
+    return -(-size // unit)
 
 
 def reduction_segments(grid: PeGrid, work: GemmWork, block: BlockShape) -> list[tuple[int, int]]:
@@ -203,7 +200,7 @@ def operand_reads(grid: PeGrid, work: GemmWork, block: BlockShape) -> tuple[int,
 
 
 def accumulator_updates(grid: PeGrid, work: GemmWork, block: BlockShape) -> int:
-    """Additions into the accumulator memory: one per output and K-fold; output stationary drains each output once a range."""
+    """Additions into the accumulator memory: one per output and K-fold; output stationary drains an output once a range."""
     if grid.dataflow == "output_stationary":
         return block.outputs
     lanes = reduction_lanes(grid)

@@ -92,10 +92,7 @@ def input_footprint(work: GemmWork, positions: Positions, *, groups: int, k_firs
     """The streamed operand of a tile: these positions (with halo), `groups` groups, reduction steps [k_first, k_last)."""
     channels = work.channels
     first_position, last_position = k_first // channels, -(-k_last // channels)
-    if last_position - first_position == 1:
-        tile_channels = k_last - k_first
-    else:
-        tile_channels = channels
+    tile_channels = k_last - k_first if last_position - first_position == 1 else channels
     first_tap_row, last_tap_row = first_position // work.columns.kernel, -(-last_position // work.columns.kernel)
     if last_tap_row - first_tap_row == 1:
         taps = (first_position % work.columns.kernel, (last_position - 1) % work.columns.kernel + 1)

@@ -77,7 +77,7 @@ class Mapper:
 
     def best_tilings(self, layer: Layer, placement: Placement = IN_DRAM) -> list[Tiling]:
         """The tilings worth proving, best estimate first; ties within the model's resolution go to fewer steps, then to the
-        earlier candidate. The best comes once more with its stores behind the next loads, if its outputs have two buffers."""
+        earlier candidate. The best comes once more with its stores behind the next loads, if outputs have two buffers."""
         work = lower(layer)
         model = CostModel(work, self.accelerator, placement, traffic=self.traffic,
                           loads_inputs=layer.streamed.name not in placement.resident_inputs)
@@ -129,5 +129,6 @@ class Mapper:
         fill = np.stack([np.where(legal, estimate.region_bytes[name] / max(1, room[name]), np.inf) for name in names])
         closest = int(np.argmin(fill.max(axis=0)))
         name = names[int(np.argmax(fill[:, closest]))]
-        return MappingError(f"its smallest tiles need at least {int(estimate.region_bytes[name][closest])} B in buffer {name}, "
-                            f"which has {room[name]} B", field=layer.name)
+        needed = int(estimate.region_bytes[name][closest])
+        return MappingError(f"its smallest tiles need at least {needed} B in buffer {name}, which has {room[name]} B",
+                            field=layer.name)
