@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from accelsim.report.writer import write_report
     from accelsim.results.layer_result import LayerResult
     from accelsim.results.network_result import NetworkResult
-    from accelsim.simulate import plan, simulate
+    from accelsim.simulation import plan, simulate
     from accelsim.workload import Layer, Network, Tensor, load_network, shipped_workloads
 
 _HOMES = {
@@ -32,7 +32,7 @@ _HOMES = {
     "MappingOptions": "accelsim.mapping.options",
     "write_report": "accelsim.report.writer",
     "LayerResult": "accelsim.results.layer_result", "NetworkResult": "accelsim.results.network_result",
-    "plan": "accelsim.simulate", "simulate": "accelsim.simulate",
+    "plan": "accelsim.simulation", "simulate": "accelsim.simulation",
     "Layer": "accelsim.workload", "Network": "accelsim.workload", "Tensor": "accelsim.workload",
     "load_network": "accelsim.workload", "shipped_workloads": "accelsim.workload",
 }

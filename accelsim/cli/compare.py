@@ -50,7 +50,7 @@ def compare(
     from accelsim.hardware.loader import load_accelerator
     from accelsim.report.compare import comparison_table, write_comparison
     from accelsim.report.comparison import Comparison
-    from accelsim.simulate import simulate
+    from accelsim.simulation import simulate
 
     chips = {name: load_accelerator(name) for name in accelerators}
     networks = {widths: reading.load(model, widths) for _, widths in designs.values()}

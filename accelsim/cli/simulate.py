@@ -63,7 +63,7 @@ def simulate(
         check_file_writable(timeline)
 
     from accelsim.hardware.loader import load_accelerator
-    from accelsim.simulate import simulate as run
+    from accelsim.simulation import simulate as run
 
     chip = load_accelerator(accelerator)
     network = reading.load(model, widths)

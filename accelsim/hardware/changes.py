@@ -10,7 +10,7 @@ from accelsim.errors import HardwareError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.document_path import path_mistake, put
 from accelsim.hardware.loader import load_energy_table
-from accelsim.hardware.problem import problems_of
+from accelsim.hardware.validation import problems_of
 
 
 def with_changes(accelerator: Accelerator, changes: Mapping[str, object]) -> Accelerator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from accelsim.hardware.problem import did_you_mean, quoted
+from accelsim.problem import did_you_mean, quoted
 
 
 def path_mistake(dotted: str, document: object) -> str | None:

@@ -15,14 +15,13 @@ from accelsim.errors import HardwareError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.energy_table import EnergyTable
 from accelsim.hardware.presets import energy_table_path, preset_path
-from accelsim.hardware.problem import Problem, problems_of, quoted
 from accelsim.hardware.quantity import Spec
-from accelsim.hardware.yaml_tree import YamlTree, read_yaml
+from accelsim.hardware.validation import problems_of
+from accelsim.problem import Problem, quoted
+from accelsim.source_file import read_text
+from accelsim.yaml_tree import YamlTree, read_yaml
 
 _Described = TypeVar("_Described", bound=Spec)
-
-#: A description is some kilobytes; whoever passes a model file by mistake shall not wait for it to be parsed.
-_MOST_BYTES = 2**20
 
 
 def load_accelerator(name_or_path: str | Path) -> Accelerator:
@@ -44,7 +43,7 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     path = Path(name_or_path)
     if not path.suffix and str(name_or_path) == path.name:
         path = preset_path(path.name)
-    return parse_accelerator(_read_text(path), file=str(path))
+    return parse_accelerator(read_text(path, raises=HardwareError), file=str(path))
 
 
 def parse_accelerator(text: str, *, file: str) -> Accelerator:
@@ -60,7 +59,7 @@ def parse_accelerator(text: str, *, file: str) -> Accelerator:
     Traceback (most recent call last):
     accelsim.errors.HardwareError: npu.yaml:1: pe_grid: expected this key, which is missing
     """
-    tree = read_yaml(text, file=file)
+    tree = read_yaml(text, file=file, raises=HardwareError)
     problems: list[Problem] = []
     if isinstance(tree.data, dict) and not isinstance(tree.data.get("energy", {}), dict):
         try:
@@ -77,7 +76,8 @@ def load_energy_table(name: object) -> EnergyTable:
     0.2
     """
     path = energy_table_path(name)
-    return _validated(EnergyTable, read_yaml(_read_text(path), file=str(path)), [])
+    tree = read_yaml(read_text(path, raises=HardwareError), file=str(path), raises=HardwareError)
+    return _validated(EnergyTable, tree, [])
 
 
 def _validated(model: type[_Described], tree: YamlTree, problems: list[Problem]) -> _Described:
@@ -93,24 +93,3 @@ def _validated(model: type[_Described], tree: YamlTree, problems: list[Problem])
     if problems or tree.problems:
         raise tree.error(problems)
     return described
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise HardwareError("expected a file, found none of that name", file=str(path)) from None
-    except IsADirectoryError:
-        raise HardwareError("expected a file, got a folder", file=str(path)) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise HardwareError(f"expected a readable file, got: {reason}", file=quoted(str(path)).strip('"')) from None
-    if len(content) > _MOST_BYTES:
-        raise HardwareError("expected an accelerator description of at most 1 MiB, got a larger file", file=str(path))
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = content[error.start]
-        raise HardwareError(f"expected UTF-8 text, got the byte 0x{byte:02x}", file=str(path), line=line) from None

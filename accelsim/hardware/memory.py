@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from accelsim.hardware.problem import quoted
 from accelsim.hardware.quantity import Count, Size, Spec
+from accelsim.problem import quoted
 
 Operand = Literal["weights", "inputs", "outputs"]
 OPERANDS: tuple[Operand, ...] = ("weights", "inputs", "outputs")

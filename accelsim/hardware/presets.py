@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from accelsim.errors import HardwareError
-from accelsim.hardware.problem import did_you_mean, quoted
+from accelsim.problem import did_you_mean, quoted
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = (_PACKAGE / "shipped" / "hwconfigs", _PACKAGE.parent / "hwconfigs")

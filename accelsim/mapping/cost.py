@@ -1,13 +1,14 @@
 """A fast estimate of what each candidate costs: which of them are worth a run in the simulator.
 
 Whole columns of candidates are computed at once. Compute cycles follow the closed forms of `accelsim.mapping.fold`; traffic
-follows from how often each schedule loads each tile; latency is the longer of the two plus the first load and the
-last store, or their sum where a buffer cannot load ahead. Capacities are exact or on the safe side: what passes here fits.
+follows from how often each schedule loads each tile; a step lasts as long as its compute or as the loads of the step behind
+it, and the first load and the last store show. Capacities are exact or on the safe side: what passes here fits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,26 +64,40 @@ class CostModel:
         counts = _LoopCounts(work, c)
         weight_tile, input_tile, input_block, output_tile = self._tile_bytes(c)
         regions = self._regions(c, counts, weight_tile, input_tile, input_block, output_tile)
+        is_cut = c.has_scope("inputs", "slice") & (c.k < work.channels)
+        is_cut = is_cut | (work.has_channel_groups & (c.groups < work.groups))
+        loaded_inputs = np.where(c.has_scope("inputs", "slice"), input_tile, input_block) * self._burst_factor(
+            np.minimum(c.k, work.channels) * c.groups, work.input_bits, is_cut)
         weight_loads, input_loads = self._load_counts(c, counts)
-        loaded_inputs = np.where(c.has_scope("inputs", "slice"), input_tile, input_block)
-        loads_bytes = weight_loads * weight_tile + input_loads * loaded_inputs
-        out_bytes = -(-work.groups * work.m * work.n * work.output_bits // 8)
-        dram_bytes = loads_bytes + self._burst_factor(c) * (0 if self.placement.keeps_output else out_bytes)
+        loads = _Loads(weight_tile, loaded_inputs, weight_loads, input_loads)
         compute, reads = self._compute_cycles(c, counts)
-        ports = self._port_cycles(reads, loads_bytes, out_bytes)
-        transfers = weight_loads + input_loads + counts.blocks
-        dram = self._dram_cycles(dram_bytes, transfers)
-        first = self._dram_cycles(weight_tile + input_block, 2) + self._requantize_cycles(output_tile)
-        latency = np.maximum(np.maximum(compute, ports), dram) + first
-        if not all(self.accelerator.memory.buffer_of(operand).double_buffered for operand in OPERANDS):
-            latency = np.maximum(compute, ports) + dram
-        requantize = self._requantize_cycles(out_bytes * 8 // work.output_bits)
+        outputs = -(-work.groups * work.m * work.n * work.output_bits // 8)
+        stored = (0 if self.placement.keeps_output else outputs) * self._burst_factor(
+            c.groups * c.n, work.output_bits, c.groups * c.n < work.groups * work.n)
+        latency = np.maximum(self._pipelined_cycles(loads, counts, compute), self._port_cycles(reads, loads.bytes, outputs))
+        latency = np.maximum(latency, self._dram_cycles(loads.bytes + stored, loads.transfers + counts.blocks))
+        latency = latency + self._dram_cycles(weight_tile + loaded_inputs, 2) + self._requantize_cycles(output_tile)
+        requantize = self._requantize_cycles(work.groups * work.m * work.n)
         hides = self.accelerator.accumulators.double_buffered
-        latency = np.maximum(latency, requantize) if hides else latency + requantize
-        energy = self._energy(dram_bytes, reads, latency)
+        latency = np.rint(np.maximum(latency, requantize) if hides else latency + requantize)
         entries = accumulator_entries(self.accelerator.pe_grid, work, groups=c.groups,
                                       positions=c.images * c.rows * c.columns, n=c.n)
+        energy = self._energy(loads.bytes + stored, reads, latency)
         return Estimate(regions, entries, latency, energy, counts.steps)
+
+    def _pipelined_cycles(self, loads: _Loads, counts: _LoopCounts, compute: Floats) -> Floats:
+        """Steps in a row, each as long as its compute or as the loads of the step behind it, whichever takes longer.
+
+        Inputs come with `input_loads` of the steps, weights evenly with all; without a second buffer nothing overlaps.
+        """
+        step = compute / counts.steps
+        weight, inputs = self._dram_cycles(loads.weight_tile, 1), self._dram_cycles(loads.input_tile, 1)
+        share = loads.weight_loads / counts.steps
+        if not all(self.accelerator.memory.buffer_of(operand).double_buffered for operand in OPERANDS[:2]):
+            return np.asarray(compute + loads.weight_loads * weight + loads.input_loads * inputs)
+        with_inputs = np.maximum(step, inputs + share * weight)
+        without = share * np.maximum(step, weight) + (1 - share) * step
+        return np.asarray(loads.input_loads * with_inputs + (counts.steps - loads.input_loads) * without)
 
     # Room --------------------------------------------------------------------------------------------------------
 
@@ -146,12 +161,11 @@ class CostModel:
             inputs = np.zeros_like(inputs)
         return weights, inputs
 
-    def _burst_factor(self, c: Candidates) -> Floats:
-        """Bus bytes per output byte: blocks with a part of the channels are stored in short runs."""
-        work, burst = self.work, self.accelerator.dram.burst_bytes
-        run = np.maximum(1, _ceil(c.groups * c.n * work.output_bits, 8))
-        factor = _ceil(run, burst) * burst / run
-        return np.asarray(np.where(c.groups * c.n < work.groups * work.n, factor, 1.0))
+    def _burst_factor(self, run_elements: Column, bits: int, is_cut: npt.NDArray[np.bool_]) -> Floats:
+        """Bus bytes per byte where tiles are cut into short runs: each takes whole bursts."""
+        burst = self.accelerator.dram.burst_bytes
+        run = np.maximum(1, _ceil(run_elements * bits, 8))
+        return np.asarray(np.where(is_cut, _ceil(run, burst) * burst / run, 1.0))
 
     def _dram_cycles(self, size: Column | Floats, transfers: Column | int) -> Floats:
         accelerator = self.accelerator
@@ -197,9 +211,9 @@ class CostModel:
                      drain_cycles(grid, rows=grid.rows, columns=grid.columns))
         return np.maximum(streamed, hidden)
 
-    def _port_cycles(self, reads: tuple[Column, Column], fills: Column, outputs: int) -> Floats:
+    def _port_cycles(self, reads: tuple[Column, Column], fills: Floats, outputs: int) -> Floats:
         memory = self.accelerator.memory
-        traffic: dict[str, Floats] = {}
+        traffic: dict[str, Any] = {}
         moved = (reads[0], reads[1] + fills, np.full_like(fills, 2 * outputs))
         for operand, size in zip(OPERANDS, moved, strict=True):
             home = memory.home(operand)
@@ -214,6 +228,23 @@ class CostModel:
         for operand, size in zip(OPERANDS, reads, strict=False):
             energy = energy + size * cost.buffer_pj_per_byte[memory.home(operand)]
         return np.asarray(energy)
+
+
+class _Loads(NamedTuple):
+    """Bus bytes of the tiles and how often they are loaded."""
+
+    weight_tile: Column
+    input_tile: Floats
+    weight_loads: Column
+    input_loads: Column
+
+    @property
+    def bytes(self) -> Floats:
+        return self.weight_loads * self.weight_tile + self.input_loads * self.input_tile
+
+    @property
+    def transfers(self) -> Column:
+        return self.weight_loads + self.input_loads
 
 
 class _LoopCounts:

@@ -223,18 +223,20 @@ class _GridProgramBuilder:
 
     def _region(self, operand: Operand, loads: list[_Transfer], scope: str) -> int:
         """Room for the largest set of tiles that is live at once, twice if the next set loads meanwhile."""
-        sets: dict[object, int] = {}
-        total = 0
+        sets: list[int] = []
+        current: object = None
         for step, transfer in enumerate(loads):
             if transfer.first_step != step:
                 continue
-            groups, outer, k = transfer.ranges
-            key: object = {"slice": (groups, outer, k), "block": (groups, outer), "layer": groups}[scope]
-            sets[key, step if scope == "slice" else 0] = sets.get((key, step if scope == "slice" else 0), 0) \
-                + transfer.footprint.bytes
-            total += transfer.footprint.bytes
+            groups, outer, _ = transfer.ranges
+            epoch: object = {"slice": step, "block": (groups, outer), "layer": groups}[scope]
+            if epoch == current:
+                sets[-1] += transfer.footprint.bytes
+            else:
+                sets.append(transfer.footprint.bytes)
+            current = epoch
         buffered = 2 if self.accelerator.memory.buffer_of(operand).double_buffered else 1
-        return min(total, buffered * max(sets.values()))
+        return min(sum(sets), buffered * max(sets))
 
 
 class _LoadList:

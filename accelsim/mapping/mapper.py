@@ -28,6 +28,9 @@ Prove = Callable[[LayerProgram], float]
 #: Estimates that differ by less than this are a tie: the fast model is no finer. Fewer steps then win.
 _RESOLUTION = 0.01
 
+#: Candidates whose compute steps add up to less than this are proved beyond the wanted number: they cost next to nothing.
+_CHEAP_STEPS = 200
+
 #: A program longer than this is only considered when nothing shorter fits.
 _MOST_STEPS = 20_000
 
@@ -76,8 +79,11 @@ class Mapper:
         return tilings[min(costs)[1]]
 
     def best_tilings(self, layer: Layer, placement: Placement = IN_DRAM) -> list[Tiling]:
-        """The tilings worth proving, best estimate first; ties within the model's resolution go to fewer steps, then to the
-        earlier candidate. The best comes once more with its stores behind the next loads, if outputs have two buffers."""
+        """The tilings worth proving, best estimate first.
+
+        Ties within the model's resolution go to less energy, then to fewer steps, then to the earlier candidate. The best
+        comes once more with its stores behind the next loads, if outputs have two buffers.
+        """
         work = lower(layer)
         model = CostModel(work, self.accelerator, placement, traffic=self.traffic,
                           loads_inputs=layer.streamed.name not in placement.resident_inputs)
@@ -89,12 +95,20 @@ class Mapper:
         short = fitting[estimate.steps[fitting] <= _MOST_STEPS]
         fitting = short if short.size else fitting[np.argsort(estimate.steps[fitting], kind="stable")[:1]]
         score = self._score(estimate)[fitting]
-        grade = np.floor((score / score.min() - 1) / _RESOLUTION)
-        best = fitting[np.lexsort((estimate.steps[fitting], grade))]
-        tilings = [every.tiling(int(index)) for index in best[:self.options.proved_candidates]]
+        energy = estimate.energy_pj[fitting]
+        best = fitting[np.lexsort((estimate.steps[fitting], _grades(energy), _grades(score)))]
+        best = best[_first_of_equals(every.take(best), score[np.searchsorted(fitting, best)])]
+        tilings = [every.tiling(int(index)) for index in best[:self._proofs(estimate.steps[best])]]
         if len(tilings) > 1 and self.accelerator.memory.buffer_of("outputs").double_buffered:
             tilings.append(replace(tilings[0], store_lag=1))
         return tilings
+
+    def _proofs(self, steps: npt.NDArray[np.int64]) -> int:
+        """How many of the best are proved: as many as the options ask for, and more while they are short."""
+        wanted = self.options.proved_candidates
+        if wanted == 1:
+            return 1
+        return max(wanted, int(np.searchsorted(np.cumsum(steps[:8 * wanted]), _CHEAP_STEPS)))
 
     def _fits(self, estimate: Estimate, placement: Placement) -> npt.NDArray[np.bool_]:
         fits = estimate.entries <= self.accelerator.accumulators.block_entries
@@ -132,3 +146,16 @@ class Mapper:
         needed = int(estimate.region_bytes[name][closest])
         return MappingError(f"its smallest tiles need at least {needed} B in buffer {name}, which has {room[name]} B",
                             field=layer.name)
+
+
+def _grades(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Values in steps of the model's resolution above the best; 0 where the best is 0."""
+    best = float(values.min())
+    return np.floor((values / best - 1) / _RESOLUTION) if best > 0 else np.zeros_like(values)
+
+
+def _first_of_equals(chosen: Candidates, score: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Places of candidates with new tiles or a new estimate: schedules that come to the same program count once."""
+    keys = np.stack([chosen.groups, chosen.images, chosen.rows, chosen.columns, chosen.n, chosen.k], axis=1)
+    _, first = np.unique(np.column_stack([keys, score]), axis=0, return_index=True)
+    return np.sort(first)

@@ -1,11 +1,11 @@
 """The stream of steps that the machine executes: what is loaded, computed, requantized and stored, in which order.
 
 Steps hold index ranges and sizes, never data. The program order is the order of the DMA's grants (arbitration
-`program_order`), of room in the buffers and of every unit's queue; the units run apart from each other and wait only for operands, room
-and each other's results.
+`program_order`), of room in the buffers and of every unit's queue; the units run apart from each other and wait only for
+operands, room and each other's results.
 
-Program order of a layer: the loads of step i + 1 stand before the compute of step i, so that they overlap
-where the buffers have room for both; without room they wait for step i to release its tiles. Every wait is for a step that stands
+Program order of a layer: the loads of step i + 1 stand before the compute of step i, so that they overlap where the
+buffers have room for both; without room they wait for step i to release its tiles. Every wait is for a step that stands
 earlier, or for the one compute step just behind a load, which needs nothing behind itself: so no program can deadlock.
 """
 

@@ -1,11 +1,13 @@
 """The program of a layer that runs on the vector unit.
 
-Output elements are cut into contiguous ranges (of whole rows, where an operation needs those together); every input gives each
-range its share as one run. Rows that overlap between pooling windows stay on chip from one range to the next, so each input
-is read once.
+Output elements are cut into contiguous ranges (of whole rows, where an operation needs those together); every input gives
+each range its share as one run. Rows that overlap between pooling windows stay on chip from one range to the next, so each
+input is read once.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from accelsim.errors import MappingError
 from accelsim.hardware.accelerator import Accelerator
@@ -73,7 +75,7 @@ def _bytes(elements: int, tensor: Tensor) -> int:
 def _row_ranges(layer: Layer, rows: int, count: int) -> list[Range]:
     row, elements = row_elements(layer), layer.output.elements
     edges = [min(elements, i * rows // count * row) for i in range(count)] + [elements]
-    return [(first, last) for first, last in zip(edges, edges[1:], strict=False) if last > first]
+    return [(first, last) for first, last in pairwise(edges) if last > first]
 
 
 def _regions(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from accelsim.errors import WorkloadError
+from accelsim.problem import MISSING, quoted
 from accelsim.workload.operation import (
     ACTIVATION_OPERATIONS,
     ELEMENTWISE_OPERATIONS,
@@ -26,8 +27,8 @@ from accelsim.workload.operation import (
     Resize,
     Softmax,
 )
+from accelsim.workload.section import Section
 from accelsim.workload.tensor import Shape
-from accelsim.workload.yaml_lines import Entry, Section
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class LayerEntry:
 
     def pair(self, key: str, default: int | None = None, *, least: int = 1) -> tuple[int, int]:
         """(vertical, horizontal), given as one number for both or as a list of two."""
-        entry = self.section.entries.get(key)
-        if entry is None or not isinstance(entry.value, list):
+        given = self.section.entries.get(key)
+        if not isinstance(given, list):
             size = self.size(key, default, least=least)
             return size, size
-        values = [size_of(item, self.section, key, self.parameters, least) for item in entry.value]
-        if len(values) != 2:
-            raise self.section.error(f"expected one size or two, got {entry.text}", key)
-        return values[0], values[1]
+        sizes = [size_of(item, self.section, key, self.parameters, least) for item in given]
+        if len(sizes) != 2:
+            raise self.section.error(f"expected one size or two, got {len(sizes)}", key)
+        return sizes[0], sizes[1]
 
     def image(self) -> tuple[int, int, tuple[int, int]]:
         """(N, C, (H, W)) of the first input."""
@@ -87,8 +88,8 @@ class LayerEntry:
 
         "same" gives an output of ceil(input / stride).
         """
-        entry = self.section.entries.get("pad", Entry(0, 0))
-        if entry.value == "same":
+        pad = self.section.entries.get("pad", 0)
+        if pad == "same":
             # Source: TensorFlow, tf.nn.convolution: the odd pixel goes to the bottom and right.
             _, _, size = self.image()
             total = [
@@ -96,34 +97,26 @@ class LayerEntry:
                 for length, step, reach in zip(size, stride, kernel, strict=True)
             ]
             return total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2
-        if isinstance(entry.value, list) and len(entry.value) == 4:
-            top, left, bottom, right = (
-                size_of(item, self.section, "pad", self.parameters, 0) for item in entry.value
-            )
+        if isinstance(pad, list) and len(pad) == 4:
+            top, left, bottom, right = (size_of(item, self.section, "pad", self.parameters, 0) for item in pad)
             return top, left, bottom, right
         vertical, horizontal = self.pair("pad", 0, least=0)
         return vertical, horizontal, vertical, horizontal
 
     def axis(self, default: int) -> int:
-        entry = self.section.entries.get("axis", Entry(default, 0))
+        axis = self.section.entries.get("axis", default)
         rank = len(self.shape)
-        if (
-            not isinstance(entry.value, int)
-            or isinstance(entry.value, bool)
-            or not -rank <= entry.value < rank
-        ):
-            raise self.section.error(f"expected an axis of {list(self.shape)}, got {entry.text}", "axis")
-        return entry.value % rank
+        if not isinstance(axis, int) or isinstance(axis, bool) or not -rank <= axis < rank:
+            raise self.section.error(f"expected an axis of {list(self.shape)}, got {quoted(axis)}", "axis")
+        return axis % rank
 
 
-def size_of(entry: Entry, section: Section, key: str, parameters: Mapping[str, int], least: int) -> int:
+def size_of(given: object, section: Section, key: str, parameters: Mapping[str, int], least: int) -> int:
     """A number, or the number that a parameter stands for."""
-    value = entry.value
-    if isinstance(value, str) and value in parameters:
-        value = parameters[value]
+    value = parameters.get(given) if isinstance(given, str) else given
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         known = f" or a parameter ({', '.join(parameters)})" if parameters else ""
-        raise section.error(f"expected a whole number of at least {least}{known}, got {entry.text}", key)
+        raise section.error(f"expected a whole number of at least {least}{known}, got {quoted(given)}", key)
     return value
 
 
@@ -201,7 +194,7 @@ def _pool(entry: LayerEntry) -> Draft:
     if kind == "global":
         return Draft(Pooling("average", (batch, channels, 1, 1), window=size), (batch, channels, 1, 1))
     if "kernel" not in entry.section.entries:
-        raise entry.section.error('the key "kernel" is missing')
+        raise entry.section.error(MISSING, "kernel")
     window = entry.pair("kernel")
     stride = entry.pair("stride") if "stride" in entry.section.entries else window
     pads = entry.pads(window, stride)
@@ -310,10 +303,10 @@ def _embedding(entry: LayerEntry) -> Draft:
 
 
 def _transpose(entry: LayerEntry) -> Draft:
-    order = tuple(item.value for item in entry.section.items("order"))
-    if sorted(map(str, order)) != sorted(map(str, range(len(entry.shape)))):
+    order = tuple(size_of(item, entry.section, "order", {}, 0) for item in entry.section.items("order"))
+    if sorted(order) != list(range(len(entry.shape))):
         raise entry.section.error(f"expected an order of {len(entry.shape)} axes, got {list(order)}", "order")
-    shape = tuple(entry.shape[int(str(axis))] for axis in order)
+    shape = tuple(entry.shape[axis] for axis in order)
     return Draft(Move("transpose", shape), shape)
 
 

@@ -33,13 +33,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from accelsim.errors import WorkloadError
+from accelsim.problem import MISSING, FieldPath, did_you_mean, quoted
+from accelsim.source_file import read_text
 from accelsim.workload.layer import Layer
 from accelsim.workload.layer_entry import OPERATORS, Draft, LayerEntry, draft_layer, size_of
 from accelsim.workload.network import Network
 from accelsim.workload.operation import ACTIVATION_OPERATIONS, Activation, Operation
-from accelsim.workload.source_file import read_bytes
+from accelsim.workload.section import Section
 from accelsim.workload.tensor import Shape, Tensor
-from accelsim.workload.yaml_lines import Entry, Section, did_you_mean, read_yaml
+from accelsim.yaml_tree import read_yaml
 
 SCHEMA_VERSION = 1
 
@@ -77,12 +79,14 @@ def load_layer_list(
     WorkloadError : not a layer list, with file, line and field.
     """
     path = Path(path)
-    document = Section.of(read_yaml(read_bytes(path), str(path)), str(path), "")
+    tree = read_yaml(read_text(path, raises=WorkloadError), file=str(path), raises=WorkloadError)
+    if tree.problems:
+        raise tree.error([])
+    document = Section.of(tree.data, tree, ())
     document.check_keys(("schema_version", "name", "source", "inputs", "layers"), ("parameters",))
-    if document.entries["schema_version"].value != SCHEMA_VERSION:
-        raise document.error(
-            f"expected {SCHEMA_VERSION}, got {document.entries['schema_version'].text}", "schema_version"
-        )
+    version = document.entries["schema_version"]
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise document.error(f"expected {SCHEMA_VERSION}, got {quoted(version)}", "schema_version")
     document.text("source")
     building = _Building(str(path), _parameters(document, parameters), weight_bits, input_bits)
     inputs = document.section("inputs")
@@ -92,7 +96,7 @@ def load_layer_list(
         )
     if not inputs.entries:
         raise document.error("expected at least one input, got none", "inputs")
-    building.add_all(document.items("layers"), "layers", "")
+    building.add_all(document, "")
     return building.network(document.text("name"))
 
 
@@ -104,11 +108,11 @@ def _parameters(document: Section, given: Mapping[str, int]) -> dict[str, int]:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise WorkloadError(
                 f'the layer list has no parameter "{name}": {has}{did_you_mean(name, known)}',
-                file=document.file,
+                file=document.tree.file,
             )
         if value < 1:
             raise WorkloadError(
-                f"expected at least 1, got {value}", file=document.file, field=f"parameters.{name}"
+                f"expected at least 1, got {value}", file=document.tree.file, field=f"parameters.{name}"
             )
     return {**known, **given}
 
@@ -126,13 +130,13 @@ class _Building:
         self._meanings: dict[str, tuple[str, Shape]] = {}
         self._latest = ""
         # Which entry of the file a name belongs to; the passes of a `repeat` share their entries.
-        self._owners: dict[str, Entry] = {}
+        self._owners: dict[str, FieldPath] = {}
         self._tensors: dict[str, Shape] = {}
         self._widths: dict[str, tuple[int, str]] = {}
         self._outputs: dict[str, None] = {}
 
     def add_input(self, name: str, shape: Shape) -> None:
-        self._owners[name] = Entry(name, 0)
+        self._owners[name] = ("inputs", name)
         self._add_tensor(name, name, shape)
 
     def _add_tensor(self, name: str, tensor: str, shape: Shape) -> None:
@@ -140,34 +144,28 @@ class _Building:
         self._meanings[name] = (tensor, shape)
         self._latest = name
 
-    def add_all(self, items: list[Entry], field: str, suffix: str) -> None:
-        for position, item in enumerate(items):
-            section = Section.of(item, self.file, f"{field}[{position + 1}]")
+    def add_all(self, parent: Section, suffix: str) -> None:
+        for position, item in enumerate(parent.items("layers")):
+            section = Section.of(item, parent.tree, (*parent.path, "layers", position))
             if "repeat" in section.entries:
                 section.check_keys(("repeat",), ())
                 self._add_repeat(section.section("repeat"), suffix)
                 continue
             name = section.text("name") if "name" in section.entries else ""
-            named = Section(
-                self.file,
-                f"{field.partition('[')[0]}.{name}" if name else section.field,
-                section.entries,
-                section.line,
-            )
-            if self._owners.setdefault(name, item) is not item or name == _BLOCK_INPUT:
+            named = replace(section, field=f"layers.{name}") if name else section
+            if self._owners.setdefault(name, section.path) != section.path or name == _BLOCK_INPUT:
                 raise named.error("this name stands for another layer or input already")
             self._add_entry(named, suffix)
 
     def _add_repeat(self, section: Section, suffix: str) -> None:
         section.check_keys(("times", "layers"), ())
-        items = section.items("layers")
-        if not items:
+        if not section.items("layers"):
             raise section.error("expected at least one layer, got none", "layers")
         times = size_of(section.entries["times"], section, "times", self.parameters, 1)
         outer = self._meanings.get(_BLOCK_INPUT)
         for repetition in range(1, times + 1):
             self._meanings[_BLOCK_INPUT] = self._meanings[self._latest]
-            self.add_all(items, "layers", f"{suffix}_{repetition}")
+            self.add_all(section, f"{suffix}_{repetition}")
             if len(self._layers) > MOST_LAYERS:
                 raise section.error(f"expected at most {MOST_LAYERS} layers", "times")
         self._meanings.pop(_BLOCK_INPUT)
@@ -177,7 +175,7 @@ class _Building:
     def _add_entry(self, section: Section, suffix: str) -> None:
         for key in ("name", "op"):
             if key not in section.entries:
-                raise section.error(f'the key "{key}" is missing')
+                raise section.error(MISSING, key)
         op = section.choice("op", (*OPERATORS, "input"))
         name = section.text("name")
         if op == "input":
@@ -200,14 +198,13 @@ class _Building:
         self._add_layers(section, suffix, draft, [tensor for tensor, _ in sources])
 
     def _sources(self, section: Section) -> list[tuple[str, Shape]]:
-        entry = section.entries.get("from", Entry(self._latest, section.line))
-        items = entry.value if isinstance(entry.value, list) else [entry]
+        named = section.entries.get("from", self._latest)
         sources = []
-        for item in items:
-            if not isinstance(item.value, str) or item.value not in self._meanings:
-                hint = did_you_mean(str(item.value), self._meanings)
-                raise section.error(f"expected an input or a layer above, got {item.text}{hint}", "from")
-            sources.append(self._meanings[item.value])
+        for name in named if isinstance(named, list) else [named]:
+            if not isinstance(name, str) or name not in self._meanings:
+                hint = did_you_mean(name, self._meanings)
+                raise section.error(f"expected an input or a layer above, got {quoted(name)}{hint}", "from")
+            sources.append(self._meanings[name])
         return sources
 
     def _add_layers(self, section: Section, suffix: str, draft: Draft, sources: list[str]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
 import accelsim
 from accelsim.errors import UnsupportedOperatorError, WorkloadError
+from accelsim.problem import did_you_mean
 from accelsim.workload.layer_list import load_layer_list
 from accelsim.workload.network import Network
 from accelsim.workload.onnx_importer import import_onnx
@@ -87,8 +87,7 @@ def _path_of(model: str | Path) -> Path:
     if path.exists():
         found = "a folder" if path.is_dir() else f'the suffix "{path.suffix}"'
         raise WorkloadError(f"expected a file of type {', '.join(_SUFFIXES)}, got {found}", file=str(path))
-    near = get_close_matches(str(model), shipped, n=1)
-    hint = f', did you mean "{near[0]}"?' if near else f"; shipped are {', '.join(shipped)}"
+    hint = did_you_mean(str(model), shipped) or f"; shipped are {', '.join(shipped)}"
     raise WorkloadError(f'no file and no shipped workload is called "{model}"{hint}')
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelsim.errors import WorkloadError
-from accelsim.workload.source_file import read_bytes
+from accelsim.source_file import read_bytes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -26,7 +26,7 @@ def read_model(path: Path) -> ModelProto:
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-    content = read_bytes(path)
+    content = read_bytes(path, raises=WorkloadError)
     if len(content) > LARGEST_FILE_BYTES:
         raise WorkloadError("expected a file of at most 2 GiB (save the weights as external data)", file=str(path))
     try:

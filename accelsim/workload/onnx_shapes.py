@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accelsim.errors import WorkloadError
+from accelsim.problem import did_you_mean
 from accelsim.workload.onnx_graph import LARGEST_KEPT_ELEMENTS, Constant, Graph, GraphInput, Node
 from accelsim.workload.tensor import Shape
 
@@ -150,8 +150,7 @@ def _is_fixed(graph_input: GraphInput) -> bool:
 def _input_shapes(graph: Graph, path: Path, batch: int | None, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     for name in shapes:
         if name not in graph.inputs:
-            near = get_close_matches(name, graph.inputs, n=1)
-            hint = f', did you mean "{near[0]}"?' if near else ""
+            hint = did_you_mean(name, graph.inputs)
             raise WorkloadError(f"the model has no such input{hint}", file=str(path), field=f'input "{name}"')
     if batch is not None and batch < 1:
         raise WorkloadError(f"expected a batch of at least 1, got {batch}", file=str(path))

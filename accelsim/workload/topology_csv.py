@@ -29,10 +29,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from accelsim.errors import WorkloadError
+from accelsim.source_file import read_text
 from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
 from accelsim.workload.operation import Convolution, MatMul
-from accelsim.workload.source_file import read_bytes
 from accelsim.workload.tensor import Tensor
 
 _NAMES = ("layer name", "layer")
@@ -113,11 +113,7 @@ def import_topology(
 
 
 def _rows(path: Path) -> list[_Row]:
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise WorkloadError("expected text in UTF-8, got other bytes", file=str(path)) from None
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(read_text(path, raises=WorkloadError).splitlines())
     columns: list[str] = []
     rows = []
     try:

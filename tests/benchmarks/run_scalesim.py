@@ -1,12 +1,12 @@
 """Runs SCALE-Sim 3.0.0 on a topology file and prints what it published, as JSON.
 
-Standalone: it is executed by the Python that SCALE-Sim is installed in (``pip install scalesim==3.0.0 "numpy<2"``), which need
-not have accelsim::
+Standalone: it is executed by the Python that SCALE-Sim is installed in (``pip install scalesim==3.0.0 "numpy<2"``), which
+need not have accelsim::
 
     $SCALESIM_PYTHON tests/benchmarks/run_scalesim.py topology.csv --kind gemm --dataflow ws --rows 8 --columns 8
 
-SCALE-Sim runs in its CALC mode (the DRAM always keeps up, so that there are no stalls) with its default buffers, and writes no
-traces. `cycles` are the column "Total Cycles" of its COMPUTE_REPORT.csv; `cpu_seconds` leave out the imports.
+SCALE-Sim runs in its CALC mode (the DRAM always keeps up, so that there are no stalls) with its default buffers, and writes
+no traces. `cycles` are the column "Total Cycles" of its COMPUTE_REPORT.csv; `cpu_seconds` leave out the imports.
 """
 
 from __future__ import annotations

@@ -85,6 +85,14 @@ def test_energy_tables_load_under_their_own_names() -> None:
     assert [load_energy_table(name).name for name in energy_table_names()] == list(energy_table_names())
 
 
+def test_fields_whose_comment_says_from_memory_are_marked() -> None:
+    for name in preset_names():
+        unconfirmed = {path.split(".")[-1] for path in load_accelerator(name).unconfirmed}
+        recalled = {line.split(":")[0].strip() for line in preset_path(name).read_text(encoding="utf-8").splitlines()
+                    if "from memory" in line}
+        assert recalled <= unconfirmed
+
+
 def test_recalled_numbers_are_marked() -> None:
     assert load_energy_table("jouppi_7nm").unconfirmed == ("multiply", "add", "register", "sram", "dram")
     assert load_accelerator("tpu_v1").unconfirmed == ("leakage",)

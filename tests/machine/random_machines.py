@@ -71,8 +71,9 @@ def grid_layers(draw, name="layer"):
         return Layer(name, operation, inputs, output, weights=weights, bias=Tensor(f"{name}.b", (n,), 32, is_constant=True))
     groups = draw(st.integers(1, 4))
     operation = Convolution(
-        batch=draw(st.integers(1, 2)), in_channels=groups * draw(st.integers(1, 4)), out_channels=groups * draw(st.integers(1, 4)),
-        in_size=(draw(st.integers(3, 7)), draw(st.integers(3, 7))), kernel=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+        batch=draw(st.integers(1, 2)), in_channels=groups * draw(st.integers(1, 4)),
+        out_channels=groups * draw(st.integers(1, 4)), in_size=(draw(st.integers(3, 7)), draw(st.integers(3, 7))),
+        kernel=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
         stride=(draw(st.integers(1, 2)), draw(st.integers(1, 2))), pads=(1, 1, 1, 1), groups=groups,
         is_transposed=draw(st.sampled_from((False, False, True))))
     weights = Tensor(f"{name}.w", (operation.out_channels, operation.in_channels // groups, *operation.kernel), weight_bits,
@@ -104,7 +105,7 @@ def tilings(draw, layer, accelerator):
     if draw(st.booleans()):
         return every.tiling(draw(st.integers(0, len(every) - 1)), store_lag=lag)
     base = every.tiling(0)
-    return Tiling(groups=1, images=1, rows=draw(st.sampled_from(cuts(work.rows.out_size, 1))), columns=work.columns.out_size,
-                  n=draw(st.integers(1, work.n)), k=draw(st.integers(1, work.k)), order=base.order,
-                  weight_scope=draw(st.sampled_from(("slice", "layer"))), input_scope=draw(st.sampled_from(("slice", "block"))),
-                  store_lag=lag)
+    return Tiling(groups=1, images=1, rows=draw(st.sampled_from(cuts(work.rows.out_size, 1))),
+                  columns=work.columns.out_size, n=draw(st.integers(1, work.n)), k=draw(st.integers(1, work.k)),
+                  order=base.order, weight_scope=draw(st.sampled_from(("slice", "layer"))),
+                  input_scope=draw(st.sampled_from(("slice", "block"))), store_lag=lag)

@@ -115,7 +115,8 @@ def test_round_robin_arbitration_finishes_and_keeps_the_identities(data):
 @given(st.data())
 def test_layers_follow_one_another_without_a_trace_of_each_other(data):
     accelerator = data.draw(machines.accelerators)
-    layers = [data.draw(machines.grid_layers("a")), data.draw(machines.vector_layers("b")), data.draw(machines.grid_layers("c"))]
+    kinds = {"a": machines.grid_layers, "b": machines.vector_layers, "c": machines.grid_layers}
+    layers = [data.draw(kind(name)) for name, kind in kinds.items()]
     programs = [program_of(layer, data.draw(machines.tilings(layer, accelerator)) if layer.is_on_grid else None, accelerator)
                 for layer in layers]
     alone = [cycles(accelerator, program) for program in programs]

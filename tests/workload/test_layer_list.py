@@ -165,24 +165,25 @@ def test_same_padding_puts_the_odd_pixel_last(layer_list: Write, kernel: int, st
 
 
 @pytest.mark.parametrize(("layers", "expected"), [
-    ("  - {name: a, op: conv, from: image, filters: 4, kernle: 3}", 'layers.a.kernle: no such key, did you mean "kernel"?'),
-    ("  - {name: a, op: conv, from: image, filters: 4}", 'layers.a: the key "kernel" is missing'),
+    ("  - {name: a, op: conv, from: image, filters: 4, kernle: 3}",
+     'layers.a.kernle: expected a known key, got "kernle" (did you mean "kernel"?)'),
+    ("  - {name: a, op: conv, from: image, filters: 4}", "layers.a.kernel: expected this key, which is missing"),
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: big}",
      'layers.a.kernel: expected a whole number of at least 1 or a parameter (batch, sequence), got "big"'),
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: 0}",
      "layers.a.kernel: expected a whole number of at least 1 or a parameter (batch, sequence), got 0"),
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: [1, 2, 3]}",
-     "layers.a.kernel: expected one size or two, got [1, 2, 3]"),
+     "layers.a.kernel: expected one size or two, got 3"),
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: 9}",
      "layers.a: expected an output of at least 1x1, got 0x0"),
     ("  - {name: a, op: cnov, from: image}", 'layers.a.op: expected one of conv, depthwise, conv_transpose, linear, '
      'matmul, pool, add, sub, mul, div, max, min, pow, compare, logical, concat, softmax, '
      'layer_norm, rms_norm, batch_norm, lrn_norm, '
-     'activation, resize, reduce, embedding, transpose, slice, reshape, input, got "cnov", did you mean "conv"?'),
+     'activation, resize, reduce, embedding, transpose, slice, reshape, input, got "cnov" (did you mean "conv"?)'),
     ("  - {name: a, op: softmax, from: imgae}",
-     'layers.a.from: expected an input or a layer above, got "imgae", did you mean "image"?'),
-    ("  - {op: softmax}", 'layers[1]: the key "name" is missing'),
-    ("  - softmax", 'layers[1]: expected a mapping, got "softmax"'),
+     'layers.a.from: expected an input or a layer above, got "imgae" (did you mean "image"?)'),
+    ("  - {op: softmax}", "layers.0.name: expected this key, which is missing"),
+    ("  - softmax", 'layers.0: expected a mapping, got "softmax"'),
     ("  - {name: image, op: softmax}", "layers.image: this name stands for another layer or input already"),
     ("  - {name: a, op: softmax, bits: {inputs: 0}}",
      "layers.a.bits.inputs: expected a whole number of at least 1, got 0"),
@@ -191,15 +192,15 @@ def test_same_padding_puts_the_odd_pixel_last(layer_list: Write, kernel: int, st
      "layers.a: expected operands of one shape, got [1, 3, 8, 8] and [1, 4, 16]"),
     ("  - {name: a, op: add, from: image}",
      "layers.a: expected two operands (from: [a, b], or a constant's shape), got one"),
-    ("  - {name: a, op: softmax, name: b}", "name: the key stands twice (first in line 9)"),
-    ("  - {name: a, op: softmax, from: &x image}", "expected plain values, got an anchor"),
-    ("  - {name: a, op: pool, from: image, kind: max}", 'layers.a: the key "kernel" is missing'),
+    ("  - {name: a, op: softmax, name: b}", "layers.0.name: expected this key once, got it again (first in line 9)"),
+    ("  - {name: a, op: softmax, from: !x image}", 'layers.0.from: expected plain YAML, got the tag "!x"'),
+    ("  - {name: a, op: pool, from: image, kind: max}", "layers.a.kernel: expected this key, which is missing"),
     ("  - {name: a, op: conv, from: tokens, filters: 1, kernel: 1}",
      "layers.a: expected an image (N, C, H, W) to read, got [1, 4, 16]"),
     ("  - {name: a, op: conv, from: image, filters: 4, kernel: 1, activation: rleu}",
      'layers.a.activation: expected one of relu, relu6, clip, leaky_relu, prelu, sigmoid, tanh, gelu, erf, exp, sqrt, '
      'silu, hard_sigmoid, hard_swish, softplus, elu, selu, mish, reciprocal, neg, abs, log, sin, cos, floor, ceil, '
-     'round, sign, cast, compare, dynamic_quantize, got "rleu", did you mean "relu"?'),
+     'round, sign, cast, compare, dynamic_quantize, got "rleu" (did you mean "relu"?)'),
 ])
 def test_mistakes_name_line_and_field(layer_list: Write, layers: str, expected: str) -> None:
     path = layer_list(layers + "\n")
@@ -216,11 +217,12 @@ def test_two_widths_for_one_tensor_are_refused(layer_list: Write) -> None:
 
 
 @pytest.mark.parametrize(("head", "expected"), [
-    ("name: [", ":1: not YAML: expected the node content, but found '<stream end>'"),
-    ("- 1\n", ":1: expected a mapping, got [1]"),
-    ("# nothing\n", ": the file is empty"),
-    ("schema_version: 1\n", ':1: the key "name" is missing'),
+    ("name: [", ":1: expected YAML: expected the node content, but found '<stream end>'"),
+    ("- 1\n", ":1: expected a mapping, got a list"),
+    ("# nothing\n", ":1: expected a mapping, got nothing"),
+    ("schema_version: 1\n", ":1: name: expected this key, which is missing"),
     (HEAD.replace("version: 1", "version: 2"), ":1: schema_version: expected 1, got 2"),
+    (HEAD.replace("version: 1", "version: true"), ":1: schema_version: expected 1, got true"),
     (HEAD.replace("batch, 3", "1.5, 3"), ":6: inputs.image: expected a whole number of at least 1 or a parameter "
      "(batch, sequence), got 1.5"),
     (HEAD, ":8: layers: expected a list, got nothing"),
@@ -234,9 +236,27 @@ def test_mistakes_in_the_head(layer_list: Write, head: str, expected: str) -> No
 def test_unknown_parameter_suggests_a_known_one(layer_list: Write) -> None:
     path = layer_list("  - {name: a, op: softmax}\n")
     assert message(path, sequense=3) == (
-        f'{path}: the layer list has no parameter "sequense": it has batch, sequence, did you mean "sequence"?')
+        f'{path}: the layer list has no parameter "sequense": it has batch, sequence (did you mean "sequence"?)')
 
 
 def test_repeat_of_a_million_passes_is_refused(layer_list: Write) -> None:
     path = layer_list("  - repeat: {times: 1000000, layers: [{name: a, op: softmax}]}\n")
-    assert message(path) == f"{path}:{FIRST}: layers[1].repeat.times: expected at most 20000 layers"
+    assert message(path) == f"{path}:{FIRST}: layers.0.repeat.times: expected at most 20000 layers"
+
+
+def test_anchors_and_merge_keys_give_the_same_network(layer_list: Write) -> None:
+    plain = layer_list("""\
+  - {name: a, op: conv, from: image, filters: 4, kernel: 3, pad: same, bits: {weights: 4}}
+  - {name: b, op: conv, filters: 4, kernel: 3, pad: same, bits: {weights: 4}}
+""")
+    expected = load_layer_list(plain)
+    assert load_layer_list(layer_list("""\
+  - &conv {name: a, op: conv, from: image, filters: 4, kernel: 3, pad: same, bits: {weights: 4}}
+  - {<<: *conv, name: b, from: a}
+""")) == expected
+
+
+def test_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_bytes(b"schema_version: 1\nname: \xff\n")
+    assert message(path) == f"{path}:2: expected UTF-8 text, got the byte 0xff"

@@ -39,7 +39,7 @@ def test_shipped_name_with_batch_parameters_and_widths() -> None:
 
 
 def test_unknown_name_suggests_a_shipped_one() -> None:
-    assert message("resnet_50") == 'no file and no shipped workload is called "resnet_50", did you mean "resnet50"?'
+    assert message("resnet_50") == 'no file and no shipped workload is called "resnet_50" (did you mean "resnet50"?)'
 
 
 def test_name_like_nothing_lists_the_shipped_ones() -> None:
@@ -56,7 +56,7 @@ def test_other_suffix_and_folder_are_refused(tmp_path: Path) -> None:
 
 def test_missing_files_are_told_by_their_name(tmp_path: Path) -> None:
     for name in ("a.onnx", "a.csv", "a.yaml"):
-        assert message(tmp_path / name) == f"{tmp_path / name}: no such file"
+        assert message(tmp_path / name) == f"{tmp_path / name}: expected a file, found none of that name"
 
 
 def test_options_that_do_not_go_with_the_model_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def message(path: Path) -> str:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    assert message(tmp_path / "no.onnx") == f"{tmp_path / 'no.onnx'}: no such file"
+    assert message(tmp_path / "no.onnx") == f"{tmp_path / 'no.onnx'}: expected a file, found none of that name"
 
 
 def test_folder(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_folder(tmp_path: Path) -> None:
 def test_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.onnx"
     path.touch()
-    assert message(path) == f"{path}: the file is empty"
+    assert message(path) == f"{path}: not an ONNX model, or a truncated one"
 
 
 def test_other_bytes(tmp_path: Path) -> None:

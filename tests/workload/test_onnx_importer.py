@@ -134,7 +134,7 @@ def test_shape_of_an_unknown_input_suggests_a_known_one(save_model) -> None:
     path = save_model([helper.make_node("Relu", ["data"], ["y"])], {"data": [1, 3]}, ["y"])
     with pytest.raises(WorkloadError) as error:
         import_onnx(path, shapes={"date": (1, 3)})
-    assert str(error.value) == f'{path}: input "date": the model has no such input, did you mean "data"?'
+    assert str(error.value) == f'{path}: input "date": the model has no such input (did you mean "data"?)'
 
 
 def test_external_weights_need_not_be_there(save_model, tmp_path: Path) -> None:

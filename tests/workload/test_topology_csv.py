@@ -83,7 +83,7 @@ def test_products_have_m_rows_n_columns_and_inner_size_k(topology) -> None:
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("", ": the file is empty"),
+    ("", ": expected a header and layers, got blank lines"),
     ("\n \n", ": expected a header and layers, got blank lines"),
     (CONV, ": expected at least one layer, got only a header"),
     ("Layer, M, N,\na, 1, 2,\n", ':1: expected a column "k" in the header, got none'),

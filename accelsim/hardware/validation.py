@@ -1,69 +1,15 @@
-"""What is wrong with a description and where, before it is known in which line that stands."""
+"""What pydantic finds wrong with a description, in our words."""
 
 from __future__ import annotations
 
-import difflib
 import types
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-#: Keys and list positions from the root of a description to one of its values.
-FieldPath = tuple[str | int, ...]
-
-_LONGEST_QUOTE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake: the field, and what was expected and found there.
-
-    Examples
-    --------
-    >>> Problem(("pe_grid", "rows"), "expected at least 1, got 0").field
-    'pe_grid.rows'
-    """
-
-    path: FieldPath
-    text: str
-
-    @property
-    def field(self) -> str:
-        return ".".join(part if isinstance(part, str) and part.isprintable() else quoted(part).strip('"')
-                        for part in self.path)
-
-
-def quoted(value: object) -> str:
-    """A value as a message shows it: text in quotes, one short line, nothing that a terminal could not print.
-
-    >>> quoted("a\\nb"), quoted(True), quoted(None), quoted({"a": 1}), quoted(2.5)
-    ('"a\\\\nb"', 'true', 'nothing', 'a mapping', '2.5')
-    """
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        text = value if value.isprintable() else repr(value)[1:-1]
-        return f'"{text}"' if len(text) <= _LONGEST_QUOTE else f'"{text[:_LONGEST_QUOTE]}..."'
-    if isinstance(value, int | float):
-        return str(value) if isinstance(value, float) or abs(value) < 10**_LONGEST_QUOTE else "a huge number"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    return "a list" if isinstance(value, list | tuple) else type(value).__name__
-
-
-def did_you_mean(word: object, choices: Iterable[str]) -> str:
-    """`` (did you mean "rows"?)`` where one of the choices is close, else nothing.
-
-    >>> did_you_mean("rwos", ["rows", "columns"]), did_you_mean("zzz", ["rows"])
-    (' (did you mean "rows"?)', '')
-    """
-    close = difflib.get_close_matches(str(word)[:_LONGEST_QUOTE], list(choices), n=1)
-    return f' (did you mean "{close[0]}"?)' if close else ""
+from accelsim.problem import MISSING, FieldPath, Problem, nearest, quoted, unknown_key, wrong_choice
 
 
 def problems_of(error: ValidationError, *, model: type[BaseModel], document: object) -> list[Problem]:
@@ -105,15 +51,15 @@ def _problem(detail: ErrorDetails, path: FieldPath, model: type[BaseModel]) -> P
     if kind == "value_error":
         return _raised(str(limits["error"]), path, got)
     if kind == "extra_forbidden":
-        return Problem(path, _unknown_key(model, path))
+        return Problem(path, unknown_key(path[-1], _keys(_part(model, path[:-1]))))
     if kind == "missing":
-        return Problem(path, "expected this key, which is missing")
+        return Problem(path, MISSING)
     if kind == "literal_error":
-        return Problem(path, _wrong_choice(detail["input"], limits["expected"], got))
+        return Problem(path, wrong_choice(detail["input"], _choices(limits["expected"])))
     if kind == "union_tag_not_found":
-        return Problem((*path, "kind"), "expected this key, which is missing")
+        return Problem((*path, "kind"), MISSING)
     if kind == "union_tag_invalid":
-        return Problem((*path, "kind"), _wrong_choice(limits["tag"], limits["expected_tags"], quoted(limits["tag"])))
+        return Problem((*path, "kind"), wrong_choice(limits["tag"], _choices(limits["expected_tags"])))
     return Problem(path, f"expected {_expected(kind, limits, detail['msg'])}, got {got}")
 
 
@@ -126,10 +72,9 @@ def _raised(text: str, path: FieldPath, got: str) -> Problem:
     return Problem((*path, *parts), problem)
 
 
-def _wrong_choice(value: object, expected: str, got: str) -> str:
-    choices = [choice.strip().strip("'") for choice in expected.replace(" or ", ", ").split(", ")]
-    listed = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
-    return f"expected {listed}, got {got}{did_you_mean(value, choices) if isinstance(value, str) else ''}"
+def _choices(listed: str) -> list[str]:
+    """The choices in pydantic's list of them: ``'a', 'b' or 'c'``."""
+    return [choice.strip().strip("'") for choice in listed.replace(" or ", ", ").split(", ")]
 
 
 #: Types of pydantic's findings -> what was expected, in our words.
@@ -154,16 +99,9 @@ def _expected(kind: str, limits: Mapping[str, Any], message: str) -> str:
     return _EXPECTATIONS.get(kind, message)
 
 
-def _unknown_key(model: type[BaseModel], path: FieldPath) -> str:
-    known = _keys(_part(model, path[:-1]))
-    guess = did_you_mean(path[-1], known)
-    expected = "a known key" if guess else f"one of {', '.join(known)}"
-    return f"expected {expected}, got {quoted(path[-1])}{guess}"
-
-
 def _meant(model: type[BaseModel], path: FieldPath) -> FieldPath | None:
-    close = difflib.get_close_matches(str(path[-1])[:_LONGEST_QUOTE], _keys(_part(model, path[:-1])), n=1)
-    return (*path[:-1], close[0]) if close else None
+    close = nearest(path[-1], _keys(_part(model, path[:-1])))
+    return None if close is None else (*path[:-1], close)
 
 
 def _keys(model: type[BaseModel] | None) -> list[str]:

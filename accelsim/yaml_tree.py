@@ -1,10 +1,11 @@
-"""YAML text as plain data that remembers the line of every key.
+"""YAML text as plain data that remembers the line of every key; accelerators and layer lists are read through it.
 
 YAML 1.2 with anchors and merge keys; no tags, no second document, keys are text and stand only once.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +15,16 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from accelsim.errors import HardwareError
-from accelsim.hardware.problem import FieldPath, Problem, quoted
+from accelsim.errors import AccelsimError
+from accelsim.problem import FieldPath, Problem, quoted
 
-#: A description has some hundred values; anchors in anchors could otherwise unfold without end.
-_MOST_VALUES = 20_000
+#: A description has some hundred values, a long layer list some ten thousand; anchors in anchors could unfold without end.
+_MOST_VALUES = 100_000
+
+#: Deeper nesting is refused: before ruamel sees it where brackets follow each other (it is quadratic in those of a line),
+#: else while the tree is built.
+_MOST_LEVELS = 64
+_TOO_DEEP = re.compile(rf"(?:[\[{{]\s*){{{_MOST_LEVELS + 1}}}")
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -34,12 +40,14 @@ class YamlTree:
     file : its name in messages.
     data : dicts, lists and scalars.
     places : path -> (line, column) of the key or list item, both from 1; the root is the empty path.
+    raises : the error of whoever reads the file.
     problems : what is wrong with the text apart from its meaning, such as doubled keys.
     """
 
     file: str
     data: Any
     places: dict[FieldPath, tuple[int, int]]
+    raises: type[AccelsimError]
     problems: tuple[Problem, ...] = ()
 
     def place_of(self, path: FieldPath) -> tuple[int, int]:
@@ -48,7 +56,7 @@ class YamlTree:
             path = path[:-1]
         return self.places[path]
 
-    def error(self, problems: list[Problem]) -> HardwareError:
+    def error(self, problems: list[Problem]) -> AccelsimError:
         """The first of these problems, and of those of the text itself, in the order of the file.
 
         What a problem of the text does to the parts around it (a refused key seems to be missing) is not told.
@@ -57,7 +65,7 @@ class YamlTree:
         own = [problem for problem in problems if problem.path not in causes]
         first = min([*self.problems, *own], key=self._place)
         line, _ = self._place(first)
-        return HardwareError(first.text, file=self.file, line=line, field=first.field or None)
+        return self.raises(first.text, file=self.file, line=line, field=first.field or None)
 
     def _place(self, problem: Problem) -> tuple[int, int]:
         return problem.place if isinstance(problem, _PlacedProblem) else self.place_of(problem.path)
@@ -70,31 +78,36 @@ class _PlacedProblem(Problem):
     place: tuple[int, int] = (1, 1)
 
 
-def read_yaml(text: str, *, file: str) -> YamlTree:
-    """Text to data and lines. Raises `HardwareError` for text that is not YAML."""
+def read_yaml(text: str, *, file: str, raises: type[AccelsimError]) -> YamlTree:
+    """Text to data and lines; the data of an empty text is None.
+
+    Raises
+    ------
+    AccelsimError : as `raises` says: text that is not YAML, or too deep or too large to be a description.
+    """
+    builder = _Builder(file, raises)
     try:
+        if _TOO_DEEP.search(text):
+            raise RecursionError
         yaml = YAML(typ="safe", pure=True)
         yaml.composer.warn_double_anchors = False
         root = yaml.compose(text)
-        if root is None:
-            raise HardwareError("expected an accelerator description, got an empty file", file=file, line=1)
-        builder = _Builder(file)
-        data = builder.build(root, ())
-    except HardwareError:
+        builder.places[()] = (1, 1) if root is None else _place(root)
+        data = None if root is None else builder.build(root, ())
+    except AccelsimError:
         raise
+    except RecursionError:  # ours, or ruamel's on thousands of levels
+        raise raises(f"expected at most {_MOST_LEVELS} levels of nesting, got more", file=file) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise HardwareError(_syntax(error), file=file, line=line) from None
+        raise raises(_syntax(error), file=file, line=line) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         character = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
-        raise HardwareError(f"expected text, got the character U+{character:04X}", file=file, line=line) from None
-    except RecursionError:
-        raise HardwareError("expected a few levels of nesting, got hundreds", file=file) from None
+        raise raises(f"expected text, got the character U+{character:04X}", file=file, line=line) from None
     except Exception as error:  # ruamel's scanner also leaks IndexError, ValueError, ... on malformed text
-        raise HardwareError(f"expected YAML, got text that it cannot be ({error})", file=file) from None
-    builder.places[()] = (root.start_mark.line + 1, root.start_mark.column + 1)
-    return YamlTree(file, data, builder.places, tuple(builder.problems))
+        raise raises(f"expected YAML, got text that it cannot be ({error})", file=file) from None
+    return YamlTree(file, data, builder.places, raises, tuple(builder.problems))
 
 
 def _syntax(error: MarkedYAMLError) -> str:
@@ -111,6 +124,7 @@ class _Builder:
     """Walks ruamel's nodes once; lives for one file."""
 
     file: str
+    raises: type[AccelsimError]
     places: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _open: set[int] = field(default_factory=set)
@@ -118,14 +132,15 @@ class _Builder:
 
     def build(self, node: Node, path: FieldPath) -> Any:
         self._count()
+        if len(path) > _MOST_LEVELS:
+            raise RecursionError
         if not str(node.tag).startswith(_TAG):
             self._add(node, path, f"expected plain YAML, got the tag {quoted(str(node.tag))}")
             return None
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
-            raise HardwareError("expected a tree, got an anchor that contains itself", file=self.file,
-                                line=node.start_mark.line + 1)
+            raise self._endless(node)
         assert isinstance(node, MappingNode | SequenceNode)
         self._open.add(id(node))
         data = self._mapping(node, path) if isinstance(node, MappingNode) else self._sequence(node, path)
@@ -135,7 +150,7 @@ class _Builder:
     def _count(self) -> None:
         self._values += 1
         if self._values > _MOST_VALUES:
-            raise HardwareError(f"expected at most {_MOST_VALUES} values, got more", file=self.file)
+            raise self.raises(f"expected at most {_MOST_VALUES} values, got more", file=self.file)
 
     def _sequence(self, node: SequenceNode, path: FieldPath) -> list[Any]:
         items = []
@@ -173,8 +188,7 @@ class _Builder:
                 yield key, value
         for mapping in merged:
             if id(mapping) in self._open:
-                raise HardwareError("expected a tree, got an anchor that contains itself", file=self.file,
-                                    line=node.start_mark.line + 1)
+                raise self._endless(node)
             yield from self._pairs(mapping, path)
 
     def _merged(self, key: Node, value: Node, path: FieldPath) -> list[MappingNode]:
@@ -201,6 +215,10 @@ class _Builder:
         except ValueError:
             self._add(node, path, f"expected a number, got {quoted(text)}")
         return text
+
+    def _endless(self, node: Node) -> AccelsimError:
+        line, _ = _place(node)
+        return self.raises("expected a tree, got an anchor that contains itself", file=self.file, line=line)
 
     def _add(self, node: Node, path: FieldPath, text: str) -> None:
         self.problems.append(_PlacedProblem(path, text, _place(node)))

@@ -1,0 +1,146 @@
+"""The mapper's choice fits and is close to the best there is; what fits nowhere is told in one line."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accelsim.errors import MappingError
+from accelsim.hardware import Accelerator, load_accelerator, with_changes
+from accelsim.machine.controller import run_program
+from accelsim.mapping.candidates import candidates
+from accelsim.mapping.grid_program import build_grid_program
+from accelsim.mapping.lowering import lower
+from accelsim.mapping.mapper import Mapper
+from accelsim.mapping.options import MappingOptions
+from accelsim.mapping.placement import IN_DRAM
+from accelsim.mapping.program import Program
+from accelsim.mapping.traffic_cost import TrafficCost
+from accelsim.workload import Layer, Tensor
+from accelsim.workload.operation import Convolution, Elementwise, MatMul, Softmax
+
+_PATH = Path(__file__).parents[1] / "machine" / "random_machines.py"
+_spec = importlib.util.spec_from_file_location("random_machines", _PATH)
+machines = importlib.util.module_from_spec(_spec)
+sys.modules["random_machines"] = machines
+_spec.loader.exec_module(machines)
+
+
+def mapper_of(accelerator, **options):
+    def prove(program):
+        (run,), _ = run_program(accelerator, Program((program,)))
+        return run.total_cycles
+
+    traffic = TrafficCost(dram_pj_per_byte=64.0, idle_pj_per_cycle=0.0,
+                          buffer_pj_per_byte=dict.fromkeys(accelerator.memory.buffers, 1.0))
+    return Mapper(accelerator, MappingOptions(**options), traffic, prove)
+
+
+def matmul(m, k, n, bits=8):
+    return Layer("fc", MatMul(m=m, k=k, n=n), (Tensor("x", (m, k), bits),), Tensor("y", (m, n), bits),
+                 weights=Tensor("w", (n, k), bits, is_constant=True))
+
+
+def conv(channels, filters, size, kernel=3):
+    operation = Convolution(batch=1, in_channels=channels, out_channels=filters, in_size=(size, size),
+                            kernel=(kernel, kernel), pads=(kernel // 2,) * 4)
+    return Layer("conv", operation, (Tensor("x", (1, channels, size, size), 8),), Tensor("y", operation.out_shape, 8),
+                 weights=Tensor("w", (filters, channels, kernel, kernel), 8, is_constant=True))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_what_the_mapper_chooses_fits_into_its_buffers_and_runs(data):
+    description = data.draw(machines.descriptions())
+    for buffer in description["memory"]["buffers"].values():
+        buffer["capacity"] = f"{data.draw(st.integers(40, 4000))} B"
+    description["accumulators"]["entries"] = data.draw(st.integers(2, 64))
+    accelerator = Accelerator.model_validate(description)
+    layer = data.draw(st.one_of(machines.grid_layers(), machines.vector_layers()))
+    try:
+        program = mapper_of(accelerator).map(layer)
+    except MappingError as error:
+        told = str(error)
+    else:
+        told = None
+    if told is not None:
+        assert "needs at least" in told or "need at least" in told
+        return
+    for buffer in accelerator.memory.buffers.values():
+        assert sum(program.region_bytes[operand] for operand in buffer.holds) <= buffer.capacity_bytes
+    (run,), _ = run_program(accelerator, Program((program,)))
+    assert all(peak <= accelerator.memory.buffers[name].capacity_bytes for name, peak in run.peak_buffer_bytes.items())
+    assert run.counts.macs == layer.macs
+
+
+SMALL_EDGE = with_changes(load_accelerator("edge_16x16"), {
+    "memory.buffers.scratchpad.capacity": "24 KiB", "accumulators.entries": 512})
+
+
+@pytest.mark.parametrize("layer", [conv(16, 32, 8), conv(64, 16, 10, 1), matmul(60, 150, 35), matmul(1, 512, 256)])
+def test_the_choice_is_within_a_twentieth_of_the_best_of_all_candidates(layer):
+    mapper = mapper_of(SMALL_EDGE)
+    (chosen,), _ = run_program(SMALL_EDGE, Program((mapper.map(layer),)))
+    every = candidates(lower(layer), SMALL_EDGE.pe_grid)
+    best = None
+    for tiling in (every.tiling(index) for index in range(len(every))):
+        program = build_grid_program(layer, tiling, SMALL_EDGE)
+        if sum(program.region_bytes.values()) > 24 * 1024 or tiling.positions * -(-tiling.n // 16) > 256:
+            continue
+        (run,), _ = run_program(SMALL_EDGE, Program((program,)))
+        best = run.total_cycles if best is None else min(best, run.total_cycles)
+    assert chosen.total_cycles <= 1.05 * best
+
+
+def test_mapping_is_deterministic():
+    layer = conv(32, 64, 20)
+    assert mapper_of(SMALL_EDGE).map(layer) == mapper_of(SMALL_EDGE).map(layer)
+
+
+def test_the_energy_objective_moves_no_more_bytes_than_the_latency_objective():
+    layer = conv(64, 128, 28)
+
+    def moved(objective):
+        program = mapper_of(SMALL_EDGE, objective=objective, proved_candidates=1).map(layer)
+        (run,), _ = run_program(SMALL_EDGE, Program((program,)))
+        return run.counts.dram_bytes
+
+    assert moved("energy") <= moved("latency")
+
+
+def too_small(**changes):
+    return with_changes(load_accelerator("edge_16x16"), {key.replace("__", "."): value for key, value in changes.items()})
+
+
+def test_a_buffer_too_small_for_any_tile_is_named_with_the_bytes_that_it_needs():
+    accelerator = too_small(memory__buffers__scratchpad__capacity="64 B")
+    with pytest.raises(MappingError) as caught:
+        mapper_of(accelerator).map(matmul(8, 64, 64))
+    # Smallest tiles: 16 x 16 weights and 16 inputs, each twice; 16 outputs twice.
+    assert str(caught.value) == "fc: its smallest tiles need at least 576 B in buffer scratchpad, which has 64 B"
+
+
+def test_a_row_too_large_for_its_buffer_is_named():
+    accelerator = too_small(memory__buffers__scratchpad__capacity="1 KiB")
+    layer = Layer("attention", Softmax((4, 2048), 2048), (Tensor("x", (4, 2048), 8),), Tensor("y", (4, 2048), 8))
+    with pytest.raises(MappingError) as caught:
+        mapper_of(accelerator).map(layer)
+    assert str(caught.value) == "attention: one row needs at least 8192 B in buffer scratchpad, which has 1024 B"
+
+
+def test_operands_wider_than_the_multipliers_are_refused():
+    with pytest.raises(MappingError) as caught:
+        mapper_of(load_accelerator("edge_16x16")).map(matmul(8, 64, 64, bits=16))
+    assert str(caught.value) == ("fc: expected operands of at most 8-bit weights and 8-bit inputs on edge_16x16, "
+                                 "got 16 and 16")
+
+
+def test_a_vector_layer_without_enough_room_is_cut_into_more_ranges():
+    a, b, c = (Tensor(name, (1, 64, 32, 32), 8) for name in "abc")
+    layer = Layer("add", Elementwise("add", (1, 64, 32, 32)), (a, b), c)
+    program = mapper_of(too_small(memory__buffers__scratchpad__capacity="6 KiB")).map(layer)
+    assert program.region_bytes["inputs"] + program.region_bytes["outputs"] <= 6 * 1024
+    assert program.placement == IN_DRAM
