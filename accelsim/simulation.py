@@ -22,7 +22,7 @@ from accelsim.version import __version__
 from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
 
-#: Called as layers are done: (done, all, name of the layer).
+#: Called as layers are mapped and then run: (done, all, name of the layer); `all` is twice the number of layers.
 Progress = Callable[[int, int, str], None]
 
 
@@ -36,7 +36,7 @@ def simulate(
     ----------
     options : of the mapping; the defaults if left out.
     records_timeline : also collect every unit's spans and every counter's samples (for `report.timeline`).
-    progress : told after each layer.
+    progress : told after each layer is mapped, and again after it has run.
 
     Returns
     -------
@@ -54,10 +54,11 @@ def simulate(
     True
     """
     options = options or MappingOptions()
-    program = plan(accelerator, network, options=options)
+    count = len(network.layers)
+    program = plan(accelerator, network, options=options, progress=progress)
     runs, timeline = run_program(
         accelerator, program, records_timeline=records_timeline,
-        progress=None if progress is None else lambda done, name: progress(done, len(network.layers), name))
+        progress=None if progress is None else lambda done, name: progress(count + done, 2 * count, name))
     for layer, run in zip(network.layers, runs, strict=True):
         assert run.counts.macs == layer.macs, f"{layer.name}: {run.counts.macs} MACs were executed of {layer.macs}"
     _check_bounds(accelerator, runs, options)
@@ -68,7 +69,9 @@ def simulate(
         layers=layers, version=__version__, unsupported=dict(network.unsupported), timeline=timeline)
 
 
-def plan(accelerator: Accelerator, network: Network, *, options: MappingOptions | None = None) -> Program:
+def plan(
+    accelerator: Accelerator, network: Network, *, options: MappingOptions | None = None, progress: Progress | None = None
+) -> Program:
     """The program that `simulate` would run; ``print(plan(...))`` shows every step.
 
     Raises
@@ -83,7 +86,9 @@ def plan(accelerator: Accelerator, network: Network, *, options: MappingOptions 
         pj = sum(layer_energy_pj(_counts(run, accelerator), accelerator, total_cycles=run.total_cycles).values())
         return pj if options.objective == "energy" else pj * run.total_cycles
 
-    return map_network(network, Mapper(accelerator, options, traffic_cost(accelerator), prove))
+    count = 2 * len(network.layers)
+    return map_network(network, Mapper(accelerator, options, traffic_cost(accelerator), prove),
+                       told=None if progress is None else lambda done, name: progress(done, count, name))
 
 
 def _counts(run: LayerRun, accelerator: Accelerator, layer: Layer | None = None) -> Counts:

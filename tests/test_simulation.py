@@ -75,10 +75,11 @@ def test_a_program_can_be_printed():
     assert text.count("layer ") == len(RESNET8.layers)
 
 
-def test_progress_is_told_after_each_layer():
+def test_progress_is_told_after_each_mapping_and_each_run():
     told = []
     simulate(EDGE, RESNET8, progress=lambda done, count, name: told.append((done, count, name)))
-    assert told == [(i + 1, len(RESNET8.layers), layer.name) for i, layer in enumerate(RESNET8.layers)]
+    twice = [layer.name for layer in RESNET8.layers] * 2
+    assert told == [(i + 1, len(twice), name) for i, name in enumerate(twice)]
 
 
 def test_the_frame_has_a_row_per_layer_whose_cycles_add_up():

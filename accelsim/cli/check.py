@@ -9,6 +9,7 @@ import typer
 
 from accelsim.cli.options import JsonOption
 from accelsim.cli.output import print_json, print_text
+from accelsim.energy.area import estimate_area
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.loader import load_accelerator
 from accelsim.hardware.summary import AcceleratorSummary, summarize
@@ -38,6 +39,7 @@ def check(
                 "energy_table": chip.energy.name,
             }
             | asdict(summary)
+            | {"area_um2": dict(estimate_area(chip).um2)}
         )
         return
     for label, value in _facts(chip, summary):
@@ -77,8 +79,18 @@ def _facts(chip: Accelerator, summary: AcceleratorSummary) -> list[tuple[str, st
         ("ridge point", f"{summary.ridge_macs_per_byte:.4g} MACs per DRAM byte"),
         ("energy table", f"{chip.energy.name}: {chip.energy.technology}"),
     ]
+    facts += _areas(chip)
     facts += [("unconfirmed" if place == 0 else "", path) for place, path in enumerate(summary.unconfirmed)]
     return facts
+
+
+def _areas(chip: Accelerator) -> list[tuple[str, str]]:
+    """What the published areas of PEs and memories come to, or why there is no number."""
+    area = estimate_area(chip)
+    if not area.um2:
+        return [("area", f"unknown: {next(iter(area.omitted.values()))}")]
+    parts = ", ".join(f"{name} {size / 1e6:.3g}" for name, size in area.um2.items())
+    return [("area", f"{area.total_um2 / 1e6:.3g} mm2 in {chip.energy.technology}: {parts}")]
 
 
 def _peaks(chip: Accelerator, summary: AcceleratorSummary) -> list[str]:

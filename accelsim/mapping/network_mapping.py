@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from accelsim.errors import MappingError
@@ -15,8 +16,12 @@ from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
 
 
-def map_network(network: Network, mapper: Mapper) -> Program:
+def map_network(network: Network, mapper: Mapper, *, told: Callable[[int, str], None] | None = None) -> Program:
     """The program of a network under the mapper's options. Equal layers are mapped once.
+
+    Parameters
+    ----------
+    told : called with the place (from 1) and the name of every layer that has got its mapping.
 
     Raises
     ------
@@ -27,7 +32,7 @@ def map_network(network: Network, mapper: Mapper) -> Program:
     while True:
         stays = plan_stays(network, mapper.accelerator, without=without) if mapper.options.keeps_activations else []
         try:
-            programs = _map_layers(network, mapper, placements(network, stays), tilings)
+            programs = _map_layers(network, mapper, placements(network, stays), tilings, told)
             break
         except _DoesNotFit as failure:
             crowd = [stay for stay in stays if stay.producer <= failure.place <= stay.last_reader]
@@ -50,7 +55,8 @@ def _largest(stays: list[Stay]) -> Stay:
 
 
 def _map_layers(
-    network: Network, mapper: Mapper, where: list[Placement], tilings: dict[object, Tiling | None]
+    network: Network, mapper: Mapper, where: list[Placement], tilings: dict[object, Tiling | None],
+    told: Callable[[int, str], None] | None
 ) -> list[LayerProgram]:
     programs = []
     for place, (layer, placement) in enumerate(zip(network.layers, where, strict=True)):
@@ -61,6 +67,8 @@ def _map_layers(
             programs.append(mapper.program(layer, tilings[key], placement))
         except MappingError as error:
             raise _DoesNotFit(place, error) from None
+        if told is not None:
+            told(place + 1, layer.name)
     return programs
 
 

@@ -24,7 +24,7 @@ def headlines(result: NetworkResult) -> list[Headline]:
     rate = 1e6 / result.latency_us if result.latency_us else 0.0
     return [
         Headline("Latency", format_time(result.latency_us), f"{result.total_cycles:,} cycles at {clock}"),
-        Headline("Inferences/s", f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", "one run after the other"),
+        Headline("Runs/s", f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", "one run after the other"),
         Headline("Energy", energy_text(result.total_energy_pj, unit=unit), result.accelerator.energy.name),
         Headline(
             "Average power",

@@ -97,7 +97,7 @@ def _check_options(
     if batch is not None and batch < 1:
         raise WorkloadError(f"expected a batch of at least 1, got {batch}", file=str(path))
     if shapes and suffix != ".onnx":
-        raise WorkloadError("--shape goes with ONNX models alone", file=str(path))
+        raise WorkloadError(f"shapes go with ONNX models alone, got {', '.join(shapes)}", file=str(path))
     if parameters and suffix in (".onnx", ".csv"):
         raise WorkloadError(
             f"parameters go with layer lists alone, got {', '.join(parameters)}", file=str(path)

@@ -74,7 +74,7 @@ def test_fingerprints_version_and_options_are_on_the_page(resnet_page: str, resn
 def test_headlines_of_a_small_run(tiny_result: NetworkResult) -> None:
     assert [(headline.label, headline.value) for headline in headlines(tiny_result)] == [
         ("Latency", "1.05 us"),
-        ("Inferences/s", "954,654"),
+        ("Runs/s", "954,654"),
         ("Energy", "1.82 uJ"),
         ("Average power", "1.73 W"),
         ("Utilization", "31 %"),

@@ -62,7 +62,7 @@ def test_missing_files_are_told_by_their_name(tmp_path: Path) -> None:
 def test_options_that_do_not_go_with_the_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.csv"
     path.write_text("Layer, M, N, K,\na, 2, 3, 8,\n")
-    assert message(path, shapes={"x": (1,)}) == f"{path}: --shape goes with ONNX models alone"
+    assert message(path, shapes={"x": (1,)}) == f"{path}: shapes go with ONNX models alone, got x"
     assert message(path, parameters={"n": 1}) == f"{path}: parameters go with layer lists alone, got n"
     assert message(path, batch=0) == f"{path}: expected a batch of at least 1, got 0"
     assert message(path, weight_bits=0) == "weight_bits: expected 1 to 32 bits, got 0"
