@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -60,7 +61,11 @@ class Memory(Spec):
 
     def home(self, operand: Operand) -> str:
         """Name of the buffer that holds this operand."""
-        return next(name for name, buffer in self.buffers.items() if operand in buffer.holds)
+        return self._homes[operand]
+
+    @cached_property
+    def _homes(self) -> dict[Operand, str]:
+        return {operand: name for name, buffer in self.buffers.items() for operand in buffer.holds}
 
     def buffer_of(self, operand: Operand) -> Buffer:
         return self.buffers[self.home(operand)]

@@ -60,13 +60,16 @@ class Candidates:
     def is_weights_outer(self) -> npt.NDArray[np.bool_]:
         return np.array([schedule[0] == "weights_outer" for schedule in _SCHEDULES])[self.schedule]
 
+    def tiles(self, index: int) -> tuple[int, int, int, int, int, int]:
+        """(groups, images, rows, columns, n, k) of one row."""
+        return (int(self.groups[index]), int(self.images[index]), int(self.rows[index]), int(self.columns[index]),
+                int(self.n[index]), int(self.k[index]))
+
     def tiling(self, index: int, *, store_lag: int = 0) -> Tiling:
         """One row as a `Tiling`."""
         order, weight_scope, input_scope = _SCHEDULES[int(self.schedule[index])]
-        return Tiling(
-            groups=int(self.groups[index]), images=int(self.images[index]), rows=int(self.rows[index]),
-            columns=int(self.columns[index]), n=int(self.n[index]), k=int(self.k[index]), order=order,
-            weight_scope=weight_scope, input_scope=input_scope, store_lag=store_lag)
+        return Tiling(*self.tiles(index), order=order, weight_scope=weight_scope, input_scope=input_scope,
+                      store_lag=store_lag)
 
 
 def cuts(size: int, unit: int) -> list[int]:

@@ -46,6 +46,7 @@ class _BlockCosts(NamedTuple):
     weight_read_bytes: int
     input_read_bytes: int
     accumulator_updates: int
+    output: Footprint
 
 
 def build_grid_program(
@@ -204,12 +205,12 @@ class _GridProgramBuilder:
                 timing=stream_timing(grid, fold_runs(grid, work, shape)),
                 weight_read_bytes=-(-weights * work.weight_bits // 8),
                 input_read_bytes=-(-inputs * work.input_bits // 8),
-                accumulator_updates=accumulator_updates(grid, work, shape))
+                accumulator_updates=accumulator_updates(grid, work, shape),
+                output=output_footprint(work, positions=shape.positions, groups=shape.groups, n=shape.n))
         return costs
 
     def _output_footprint(self, tile: _Tile) -> Footprint:
-        return output_footprint(self.work, positions=tile.positions.count, groups=tile.groups[1] - tile.groups[0],
-                                n=tile.n[1] - tile.n[0])
+        return self._block_costs(self._block_shape(tile)).output
 
     def _regions(self) -> dict[Operand, int]:
         weights = self._region("weights", self.weight_loads, self.tiling.weight_scope)

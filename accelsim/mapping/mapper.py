@@ -31,6 +31,9 @@ _RESOLUTION = 0.01
 #: Candidates whose compute steps add up to less than this are proved beyond the wanted number: they cost next to nothing.
 _CHEAP_STEPS = 200
 
+#: So many times the wanted number is the most.
+_MOST_PROOFS = 8
+
 #: A program longer than this is only considered when nothing shorter fits.
 _MOST_STEPS = 20_000
 
@@ -97,18 +100,29 @@ class Mapper:
         score = self._score(estimate)[fitting]
         energy = estimate.energy_pj[fitting]
         best = fitting[np.lexsort((estimate.steps[fitting], _grades(energy), _grades(score)))]
-        best = best[_first_of_equals(every.take(best), score[np.searchsorted(fitting, best)])]
+        best = self._different(every, estimate, best)
         tilings = [every.tiling(int(index)) for index in best[:self._proofs(estimate.steps[best])]]
         if len(tilings) > 1 and self.accelerator.memory.buffer_of("outputs").double_buffered:
             tilings.append(replace(tilings[0], store_lag=1))
         return tilings
+
+    def _different(
+        self, every: Candidates, estimate: Estimate, best: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """The first of `best` that differ in tiles or estimate: schedules that come to the same program count once."""
+        seen: dict[tuple[object, ...], int] = {}
+        for index in best.tolist():
+            seen.setdefault((*every.tiles(index), float(estimate.cycles[index]), float(estimate.energy_pj[index])), index)
+            if len(seen) == _MOST_PROOFS * self.options.proved_candidates:
+                break
+        return np.array(list(seen.values()))
 
     def _proofs(self, steps: npt.NDArray[np.int64]) -> int:
         """How many of the best are proved: as many as the options ask for, and more while they are short."""
         wanted = self.options.proved_candidates
         if wanted == 1:
             return 1
-        return max(wanted, int(np.searchsorted(np.cumsum(steps[:8 * wanted]), _CHEAP_STEPS)))
+        return max(wanted, int(np.searchsorted(np.cumsum(steps[:_MOST_PROOFS * wanted]), _CHEAP_STEPS)))
 
     def _fits(self, estimate: Estimate, placement: Placement) -> npt.NDArray[np.bool_]:
         fits = estimate.entries <= self.accelerator.accumulators.block_entries
@@ -152,10 +166,3 @@ def _grades(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Values in steps of the model's resolution above the best; 0 where the best is 0."""
     best = float(values.min())
     return np.floor((values / best - 1) / _RESOLUTION) if best > 0 else np.zeros_like(values)
-
-
-def _first_of_equals(chosen: Candidates, score: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Places of candidates with new tiles or a new estimate: schedules that come to the same program count once."""
-    keys = np.stack([chosen.groups, chosen.images, chosen.rows, chosen.columns, chosen.n, chosen.k], axis=1)
-    _, first = np.unique(np.column_stack([keys, score]), axis=0, return_index=True)
-    return np.sort(first)
