@@ -79,6 +79,7 @@ def plan(
     MappingError : a layer that fits nowhere on this accelerator.
     """
     options = options or MappingOptions()
+
     def prove(program: LayerProgram) -> float:
         (run,), _ = run_program(accelerator, Program((program,)))
         if options.objective == "latency":

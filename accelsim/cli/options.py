@@ -24,6 +24,13 @@ ModelArgument = Annotated[
         show_default=False,
     ),
 ]
+AcceleratorArgument = Annotated[
+    str, typer.Argument(metavar="HW", help="A shipped accelerator's name or the path of its .yaml file.")
+]
+BitsOption = Annotated[
+    str,
+    typer.Option("--bits", metavar="W/A", help="Widths of weights and activations for which the model states none."),
+]
 BatchOption = Annotated[
     int | None,
     typer.Option("--batch", min=1, metavar="N", help="Images or sequences at once.", show_default=False),

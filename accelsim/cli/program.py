@@ -13,19 +13,14 @@ from accelsim.errors import AccelsimError
 
 def program(
     model: given.ModelArgument,
-    accelerator: Annotated[
-        str, typer.Argument(metavar="HW", help="A shipped accelerator's name or the path of its .yaml file.")
-    ] = "edge_16x16",
+    accelerator: given.AcceleratorArgument = "edge_16x16",
     layer: Annotated[
         str | None, typer.Option("--layer", metavar="NAME", help="Show this layer alone.", show_default=False)
     ] = None,
     batch: given.BatchOption = None,
     shapes: given.ShapeOption = None,
     parameters: given.SetOption = None,
-    bits: Annotated[
-        str,
-        typer.Option("--bits", metavar="W/A", help="Widths of weights and activations for which the model states none."),
-    ] = "8/8",
+    bits: given.BitsOption = "8/8",
     objective: given.ObjectiveOption = "latency",
     keeps_activations: given.KeepOption = False,
     prefetches_weights: given.PrefetchOption = False,

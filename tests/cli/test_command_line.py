@@ -263,3 +263,16 @@ def test_the_process_ends_with_the_exit_code() -> None:
         "",
         "accelsim: nope.yaml: expected a file, found none of that name\n",
     )
+
+
+def test_program_prints_the_steps_of_a_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["program", "mlperf_tiny_autoencoder"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("layer ")
+    assert any(" compute g[0:1] m[0:1] " in line for line in lines)
+    assert any(" store " in line for line in lines)
+
+
+def test_program_of_an_unknown_layer_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["program", "mlperf_tiny_autoencoder", "--layer", "nope"]) == 2
+    assert capsys.readouterr().err == 'accelsim: --layer: mlperf_tiny_autoencoder has no layer "nope"\n'

@@ -1,11 +1,9 @@
 """What holds on every machine: the identities of the architecture page, on random machines, layers and tilings."""
 
 import copy
-import importlib.util
-import sys
 from itertools import pairwise
-from pathlib import Path
 
+import random_machines as machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,11 +13,6 @@ from accelsim.machine.identities import check_lower_bounds
 from accelsim.mapping.grid_program import build_grid_program
 from accelsim.mapping.program import Program
 from accelsim.mapping.vector_program import build_vector_program
-
-_spec = importlib.util.spec_from_file_location("random_machines", Path(__file__).with_name("random_machines.py"))
-machines = importlib.util.module_from_spec(_spec)
-sys.modules["random_machines"] = machines
-_spec.loader.exec_module(machines)
 
 #: Ways to make a machine better; none may make a layer slower.
 IMPROVEMENTS = ("bandwidth", "read_latency", "write_latency", "port_width", "ports", "second_buffer", "second_accumulators",

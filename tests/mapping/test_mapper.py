@@ -1,10 +1,8 @@
 """The mapper's choice fits and is close to the best there is; what fits nowhere is told in one line."""
 
-import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
+import random_machines as machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,12 +19,6 @@ from accelsim.mapping.program import Program
 from accelsim.mapping.traffic_cost import TrafficCost
 from accelsim.workload import Layer, Tensor
 from accelsim.workload.operation import Convolution, Elementwise, MatMul, Softmax
-
-_PATH = Path(__file__).parents[1] / "machine" / "random_machines.py"
-_spec = importlib.util.spec_from_file_location("random_machines", _PATH)
-machines = importlib.util.module_from_spec(_spec)
-sys.modules["random_machines"] = machines
-_spec.loader.exec_module(machines)
 
 
 def mapper_of(accelerator, **options):
