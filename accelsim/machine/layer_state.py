@@ -96,9 +96,10 @@ class LayerState:
             operand, size = self._load_bytes[number]
             self.regions[operand].release(size)
 
-    def operand_word(self, number: int) -> str:
-        """The stall cause of waiting for this load."""
-        return "weights" if self._load_bytes[number][0] == "weights" else "activations"
+    def charge_wait(self, number: int, *, granted_at: int, until: int) -> None:
+        """The unit waited for this load until now: first in line for the DRAM, then for the operand on its way."""
+        self.ledger.stall("dram", min(granted_at, until))
+        self.ledger.stall("weights" if self._load_bytes[number][0] == "weights" else "activations", until)
 
     def count_load(self, load: Load, first: int, last: int) -> None:
         self.dram_reads[load.operand] += load.tile_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 import simpy
 
@@ -44,13 +44,12 @@ class PeArray:
         ledger, next_start, block_start = state.ledger, self._now, 0
         for place, step in enumerate(steps):
             preload = yield from self._wait_for_preload(place)
-            ledger.stall("dram", min(preload.granted_at, preload.operands_at))
-            ledger.stall("weights", preload.operands_at)
+            for arrival in preload.arrivals:
+                state.charge_wait(arrival.load, granted_at=arrival.granted_at, until=arrival.landed_at)
             ledger.compute(preload.done_at)
-            for load in step.needs_inputs:
+            for load in step.needs_streamed:
                 granted_at = yield from state.wait_for_load(load)
-                ledger.stall("dram", min(granted_at, self._now))
-                ledger.stall("activations", self._now)
+                state.charge_wait(load, granted_at=granted_at, until=self._now)
             if step.is_first:
                 yield from self._accumulators.acquire()
                 ledger.stall("output_room", min(self._requantizer.room_at, self._now))
@@ -94,10 +93,10 @@ class PeArray:
     def _preload(self, steps: list[Compute], state: LayerState) -> Generator[Any, Any, None]:
         """Fill the shadow registers of one step after the other."""
         for place, step in enumerate(steps):
-            granted_at = 0
-            for load in step.needs_weights:
+            arrivals = []
+            for load in step.needs_preloaded:
                 granted_at = yield from state.wait_for_load(load)
-            operands_at = self._now
+                arrivals.append(_Arrival(load, granted_at, self._now))
             if self._streams_started < place:
                 self._loader_waiting = self._environment.event()
                 yield self._loader_waiting
@@ -108,7 +107,7 @@ class PeArray:
             if step.timing.preload_cycles:
                 self._recorder.span("pe_grid.preload", "preload", state.name, start, done_at,
                                     f"n{list(step.n)} k{list(step.k)}")
-            self._preloaded[place] = _Preload(granted_at, operands_at, done_at)
+            self._preloaded[place] = _Preload(arrivals, done_at)
             if self._streamer_waiting is not None:
                 waiter, self._streamer_waiting = self._streamer_waiting, None
                 waiter.succeed()
@@ -124,12 +123,16 @@ class PeArray:
         return int(self._environment.now)
 
 
-class _Preload:
-    """When the stationary operand of a step was granted, landed and shifted in."""
+class _Arrival(NamedTuple):
+    """When a load was taken up by the DRAM, and until when the preload waited for it."""
 
-    __slots__ = ("done_at", "granted_at", "operands_at")
+    load: int
+    granted_at: int
+    landed_at: int
 
-    def __init__(self, granted_at: int, operands_at: int, done_at: int) -> None:
-        self.granted_at = granted_at
-        self.operands_at = operands_at
-        self.done_at = done_at
+
+class _Preload(NamedTuple):
+    """What the stationary operand of a step waited for, and when it was shifted in."""
+
+    arrivals: list[_Arrival]
+    done_at: int

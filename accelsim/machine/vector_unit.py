@@ -27,8 +27,7 @@ class VectorUnit:
         for turn, step in enumerate(steps):
             for number in step.needs_inputs:
                 granted_at = yield from state.wait_for_load(number)
-                ledger.stall("dram", min(granted_at, self._now))
-                ledger.stall(state.operand_word(number), self._now)
+                state.charge_wait(number, granted_at=granted_at, until=self._now)
             yield from outputs.acquire(turn=turn, size_bytes=step.output_bytes)
             ledger.stall("output_room", self._now)
             start = self._now

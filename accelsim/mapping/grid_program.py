@@ -169,6 +169,7 @@ class _GridProgramBuilder:
         costs = self._block_costs(shape)
         is_last = tile.k[1] == self.work.k
         memory = self.accelerator.memory
+        preloaded = "inputs" if self.accelerator.pe_grid.dataflow == "input_stationary" else "weights"
         reads = {memory.home("weights"): costs.weight_read_bytes}
         reads[memory.home("inputs")] = reads.get(memory.home("inputs"), 0) + costs.input_read_bytes
         traffic = dict(reads)
@@ -181,8 +182,8 @@ class _GridProgramBuilder:
             traffic[home] = traffic.get(home, 0) + 2 * self._output_footprint(tile).bytes
         return Compute(
             number=number, block=tile.block, groups=tile.groups, m=self._m(tile.positions), n=tile.n, k=tile.k,
-            needs_weights=tuple(t.number for t in transfers if t.first_step == step and t.operand == "weights"),
-            needs_inputs=tuple(t.number for t in transfers if t.first_step == step and t.operand == "inputs"),
+            needs_preloaded=tuple(t.number for t in transfers if t.first_step == step and t.operand == preloaded),
+            needs_streamed=tuple(t.number for t in transfers if t.first_step == step and t.operand != preloaded),
             frees=tuple(t.number for t in transfers if t.last_step == step),
             is_first=tile.k[0] == 0, is_last=is_last, timing=costs.timing,
             port_cycles=port_cycles(memory, traffic), macs=shape.macs,

@@ -40,7 +40,11 @@ class Load(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """An output block [m] x [n] (of groups [g]) times a K range on the PE grid."""
+    """An output block [m] x [n] (of groups [g]) times a K range on the PE grid.
+
+    `needs_preloaded` and `needs_streamed` are the loads that this step is the first to use: of the operand that stays in the
+    PEs, and of the one that flows past it (output stationary: both flow; weights count as preloaded, in no time).
+    """
 
     number: int
     block: int
@@ -48,8 +52,8 @@ class Compute(NamedTuple):
     m: Range
     n: Range
     k: Range
-    needs_weights: tuple[int, ...]
-    needs_inputs: tuple[int, ...]
+    needs_preloaded: tuple[int, ...]
+    needs_streamed: tuple[int, ...]
     frees: tuple[int, ...]
     is_first: bool
     is_last: bool

@@ -153,7 +153,8 @@ def _build(
         if i + 1 < len(parts):
             append_loads(i + 1)
         operations = layer.vector_operations * part[1] // layer.output.elements
-        steps.append(_vector_compute(layer, accelerator, len(steps), i, part, numbers[i], operations - done))
+        steps.append(_vector_compute(layer, accelerator, len(steps), i, part, numbers[i], operations - done,
+                                     placement))
         done = operations
         if not placement.keeps_output:
             steps.append(_store(layer, accelerator, len(steps), i, part))
@@ -178,15 +179,18 @@ def _part_loads(layer: Layer, accelerator: Accelerator, part: Range, placement: 
 
 
 def _vector_compute(
-    layer: Layer, accelerator: Accelerator, number: int, block: int, part: Range, loads: tuple[int, ...], operations: int
+    layer: Layer, accelerator: Accelerator, number: int, block: int, part: Range, loads: tuple[int, ...], operations: int,
+    placement: Placement
 ) -> VectorCompute:
     memory, whole = accelerator.memory, layer.output.elements
     taken: dict[str, int] = {}
+    traffic: dict[str, int] = {}
     for operand, tensor, elements in reads(layer):
-        home = memory.home(operand)
-        taken[home] = taken.get(home, 0) + _bytes(_share(elements, part, whole), tensor)
+        home, size = memory.home(operand), _bytes(_share(elements, part, whole), tensor)
+        taken[home] = taken.get(home, 0) + size
+        is_filled = tensor.name not in placement.resident_inputs  # by the DMA, through the same ports
+        traffic[home] = traffic.get(home, 0) + (2 * size if is_filled else size)
     written = _bytes(part[1] - part[0], layer.output)
-    traffic = {name: 2 * size for name, size in taken.items()}  # filled by the DMA, read by the unit
     traffic[memory.home("outputs")] = traffic.get(memory.home("outputs"), 0) + 2 * written
     return VectorCompute(number=number, block=block, elements=part, needs_inputs=loads, frees=loads, operations=operations,
                          port_cycles=port_cycles(memory, traffic), output_bytes=written, read_bytes=tuple(taken.items()))

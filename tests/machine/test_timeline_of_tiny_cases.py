@@ -114,3 +114,18 @@ def test_the_vector_unit_pays_its_latency_once_a_range():
     ]
     assert run.compute_cycles == 1 + 16 // 4
     assert run.stall_cycles == {"activations": 7, "drain": 3}
+
+
+def test_input_stationary_preloads_the_inputs_and_streams_the_weights():
+    accelerator = tiny_accelerator(dataflow="input_stationary")
+    run, spans = events(accelerator, build_grid_program(matmul_layer(4, 4, 8), Tiling(1, 1, 4, 1, 8, 4), accelerator))
+    assert spans[:4] == [
+        (0, 7, "dma.0", "load weights"),  # 32 B: bus 0..4
+        (0, 9, "dma.1", "load inputs"),  # 16 B: bus 4..6
+        (9, 13, "pe_grid.preload", "preload"),  # four rows of inputs
+        (13, 21, "pe_grid", "stream"),  # eight channels of weights
+    ]
+    assert run.compute_cycles == 4 + 8 + 6
+    assert run.stall_cycles["dram"] == 4  # the inputs stand in line behind the weights
+    assert run.stall_cycles["activations"] == 5
+    assert "weights" not in run.stall_cycles
