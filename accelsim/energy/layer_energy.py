@@ -14,7 +14,8 @@ dram            bus bytes (whole bursts) x 8 x DRAM bit
 leakage         idle power x total time
 ==============  ==============================================================================================
 
-Left out: control, clock tree, the network between buffers and grid, instruction fetch, accumulator preload and the
+Left out: control, clock tree, the network between buffers and grid, instruction fetch, shifting the stationary
+operand into the grid, accumulator preload and the
 requantizer's own reads of the accumulators, idle PEs (taken as clock gated; their leakage is in the idle power), and
 how the values of the operands toggle the wires.
 """

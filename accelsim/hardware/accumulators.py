@@ -18,7 +18,8 @@ class Accumulators(Spec):
     entries: Count
     """Partial sums per column of the grid (dot_product: per row), over both halves if double buffered (at least 1)."""
     preloads_bias: bool = True
-    """Whether a block starts from its bias (Figure 1) or from zero, the bias then being added by the requantizer."""
+    """Whether a block starts from its bias (Figure 1) or from zero, the bias then being added by the requantizer. It
+    changes where the bias is added, not the timing."""
     double_buffered: bool = True
     """Whether the next block accumulates while the last is requantized; each block then has half of the entries."""
 

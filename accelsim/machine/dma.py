@@ -58,20 +58,20 @@ class Dma:
     def _load(self, queue: int, ticket: int, load: Load, state: LayerState) -> Generator[Any, Any, None]:
         yield from state.regions[load.operand].acquire(turn=state.turns[load.number], size_bytes=load.tile_bytes)
         ready = self._now
-        first, last = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=load.bus_bytes)
-        end = max(last, first + load.requests * self._issue_cycles) + self._read_latency
+        grant = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=load.bus_bytes)
+        end = max(grant.last, grant.first + load.requests * self._issue_cycles) + self._read_latency
         yield self._environment.timeout(end - self._now)
-        state.count_load(load, first, last)
-        state.arrive(load.number, granted_at=first)
+        state.count_load(load, grant)
+        state.arrive(load.number, grant)
         self._recorder.span(f"dma.{queue}", f"load {load.operand}", state.name, ready, end, load.tensor)
 
     def _store(self, queue: int, ticket: int, store: Store, state: LayerState) -> Generator[Any, Any, None]:
         yield from state.wait_for_outputs(store.block)
         ready = self._now
-        first, last = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=store.bus_bytes)
-        end = max(last, first + store.requests * self._issue_cycles) + self._write_latency
+        grant = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=store.bus_bytes)
+        end = max(grant.last, grant.first + store.requests * self._issue_cycles) + self._write_latency
         yield self._environment.timeout(end - self._now)
-        state.count_store(store, first, last)
+        state.count_store(store, grant)
         state.regions["outputs"].release(store.tile_bytes)
         state.retire()
         self._recorder.span(f"dma.{queue}", "store outputs", state.name, ready, end, store.tensor)

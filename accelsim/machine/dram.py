@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 import simpy
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.recorder import Recorder
 from accelsim.units import transfer_cycles
+
+
+class Grant(NamedTuple):
+    """Bus time of a transfer.
+
+    `first` and `last` cycle; `busy_cycles`, for how much of its time in line the bus moved something else.
+    """
+
+    first: int
+    last: int
+    busy_cycles: int
 
 
 class Dram:
@@ -24,6 +35,8 @@ class Dram:
         self._clock_hz = accelerator.clock_hz
         self._bytes_per_second = accelerator.dram.bandwidth_bytes_per_second
         self._recorder = recorder
+        self._booked_cycles = 0
+        self._booked_until = 0
         self._arbiter: ProgramOrder | RoundRobin
         if accelerator.dma.arbitration == "program_order":
             self._arbiter = ProgramOrder(environment)
@@ -34,15 +47,20 @@ class Dram:
         return transfer_cycles(transferred_bytes=bus_bytes, bytes_per_second=self._bytes_per_second,
                                clock_hz=self._clock_hz)
 
-    def book(self, *, ticket: int, queue: int, bus_bytes: int) -> Generator[Any, Any, tuple[int, int]]:
-        """Wait for the bus in turn; returns (first, last) cycle of the bus time.
+    def book(self, *, ticket: int, queue: int, bus_bytes: int) -> Generator[Any, Any, Grant]:
+        """Wait for the bus in turn.
 
         `ticket` is the transfer's place in the program, `queue` the DMA queue that asks.
         """
         cycles = self.bus_cycles(bus_bytes)
+        ready = int(self._environment.now)
+        ahead = max(0, self._booked_until - ready) - self._booked_cycles
         start: int = yield from self._arbiter.grant(ticket, queue, cycles)
+        busy = min(start - ready, ahead + self._booked_cycles)
+        self._booked_cycles += cycles
+        self._booked_until = start + cycles
         self._recorder.bandwidth(start, start + cycles, bus_bytes)
-        return start, start + cycles
+        return Grant(start, start + cycles, busy)
 
 
 class ProgramOrder:

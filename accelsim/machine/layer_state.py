@@ -9,6 +9,7 @@ from typing import Any
 import simpy
 
 from accelsim.hardware.memory import OPERANDS, Memory, Operand
+from accelsim.machine.dram import Grant
 from accelsim.machine.ledger import Ledger
 from accelsim.machine.recorder import Recorder
 from accelsim.machine.region import Level, Region
@@ -51,7 +52,7 @@ class LayerState:
         self.turns: dict[int, int] = {}
         self._environment = environment
         self._load_bytes: dict[int, tuple[Operand, int]] = {}
-        self._granted_at: dict[int, int] = {}
+        self._grants: dict[int, Grant] = {}
         self._load_waiters: dict[int, simpy.Event] = {}
         self._finished_blocks: set[int] = set()
         self._block_waiters: dict[int, simpy.Event] = {}
@@ -76,19 +77,18 @@ class LayerState:
 
     # Loads -------------------------------------------------------------------------------------------------------
 
-    def arrive(self, number: int, *, granted_at: int) -> None:
+    def arrive(self, number: int, grant: Grant) -> None:
         """A load is in its region."""
-        self._granted_at[number] = granted_at
+        self._grants[number] = grant
         waiter = self._load_waiters.pop(number, None)
         if waiter is not None:
             waiter.succeed()
 
-    def wait_for_load(self, number: int) -> Generator[Any, Any, int]:
-        """Wait until a load has landed; returns the cycle at which the DRAM took it up."""
-        if number not in self._granted_at:
+    def wait_for_load(self, number: int) -> Generator[Any, Any, None]:
+        """Wait until a load has landed."""
+        if number not in self._grants:
             event = self._load_waiters[number] = self._environment.event()
             yield event
-        return self._granted_at[number]
 
     def free(self, loads: tuple[int, ...]) -> None:
         """Tiles that no later step needs give their room back."""
@@ -96,15 +96,18 @@ class LayerState:
             operand, size = self._load_bytes[number]
             self.regions[operand].release(size)
 
-    def charge_wait(self, number: int, *, granted_at: int, until: int) -> None:
-        """The unit waited for this load until now: first in line for the DRAM, then for the operand on its way."""
-        self.ledger.stall("dram", min(granted_at, until))
+    def charge_wait(self, number: int, *, until: int) -> None:
+        """The unit waited for this load until now: in line behind transfers that were not ready, then behind busy ones,
+        then for the operand on its way."""
+        grant = self._grants[number]
+        self.ledger.stall("program_order", min(grant.first - grant.busy_cycles, until))
+        self.ledger.stall("dram", min(grant.first, until))
         self.ledger.stall("weights" if self._load_bytes[number][0] == "weights" else "activations", until)
 
-    def count_load(self, load: Load, first: int, last: int) -> None:
+    def count_load(self, load: Load, grant: Grant) -> None:
         self.dram_reads[load.operand] += load.tile_bytes
         self.buffer_writes[self._homes[load.operand]] += load.tile_bytes
-        self._count_bus(load.bus_bytes, first, last)
+        self._count_bus(load.bus_bytes, grant)
 
     # Outputs -----------------------------------------------------------------------------------------------------
 
@@ -123,10 +126,10 @@ class LayerState:
             event = self._block_waiters[block] = self._environment.event()
             yield event
 
-    def count_store(self, store: Store, first: int, last: int) -> None:
+    def count_store(self, store: Store, grant: Grant) -> None:
         self.dram_writes["outputs"] += store.tile_bytes
         self.buffer_reads[self._homes["outputs"]] += store.tile_bytes
-        self._count_bus(store.bus_bytes, first, last)
+        self._count_bus(store.bus_bytes, grant)
 
     def count_reads(self, read_bytes: tuple[tuple[str, int], ...]) -> None:
         """The executing unit read these bytes, by buffer."""
@@ -155,6 +158,6 @@ class LayerState:
             buffer_write_bytes=dict(self.buffer_writes), dram_read_bytes=dict(self.dram_reads),
             dram_write_bytes=dict(self.dram_writes), dram_bus_bytes=self.dram_bus_bytes)
 
-    def _count_bus(self, bus_bytes: int, first: int, last: int) -> None:
+    def _count_bus(self, bus_bytes: int, grant: Grant) -> None:
         self.dram_bus_bytes += bus_bytes
-        self.dram_cycles += last - first
+        self.dram_cycles += grant.last - grant.first

@@ -45,11 +45,11 @@ class PeArray:
         for place, step in enumerate(steps):
             preload = yield from self._wait_for_preload(place)
             for arrival in preload.arrivals:
-                state.charge_wait(arrival.load, granted_at=arrival.granted_at, until=arrival.landed_at)
+                state.charge_wait(arrival.load, until=arrival.landed_at)
             ledger.compute(preload.done_at)
             for load in step.needs_streamed:
-                granted_at = yield from state.wait_for_load(load)
-                state.charge_wait(load, granted_at=granted_at, until=self._now)
+                yield from state.wait_for_load(load)
+                state.charge_wait(load, until=self._now)
             if step.is_first:
                 yield from self._accumulators.acquire()
                 ledger.stall("output_room", min(self._requantizer.room_at, self._now))
@@ -95,8 +95,8 @@ class PeArray:
         for place, step in enumerate(steps):
             arrivals = []
             for load in step.needs_preloaded:
-                granted_at = yield from state.wait_for_load(load)
-                arrivals.append(_Arrival(load, granted_at, self._now))
+                yield from state.wait_for_load(load)
+                arrivals.append(_Arrival(load, self._now))
             if self._streams_started < place:
                 self._loader_waiting = self._environment.event()
                 yield self._loader_waiting
@@ -124,10 +124,9 @@ class PeArray:
 
 
 class _Arrival(NamedTuple):
-    """When a load was taken up by the DRAM, and until when the preload waited for it."""
+    """Until when the preload waited for a load."""
 
     load: int
-    granted_at: int
     landed_at: int
 
 

@@ -26,8 +26,8 @@ class VectorUnit:
         ledger, outputs = state.ledger, state.regions["outputs"]
         for turn, step in enumerate(steps):
             for number in step.needs_inputs:
-                granted_at = yield from state.wait_for_load(number)
-                state.charge_wait(number, granted_at=granted_at, until=self._now)
+                yield from state.wait_for_load(number)
+                state.charge_wait(number, until=self._now)
             yield from outputs.acquire(turn=turn, size_bytes=step.output_bytes)
             ledger.stall("output_room", self._now)
             start = self._now

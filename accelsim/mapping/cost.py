@@ -74,7 +74,8 @@ class CostModel:
         outputs = -(-work.groups * work.m * work.n * work.output_bits // 8)
         stored = (0 if self.placement.keeps_output else outputs) * self._burst_factor(
             c.groups * c.n, work.output_bits, c.groups * c.n < work.groups * work.n)
-        latency = np.maximum(self._pipelined_cycles(loads, counts, compute), self._port_cycles(reads, loads.bytes, outputs))
+        latency = self._pipelined_cycles(loads, counts, compute)
+        latency = np.maximum(latency, self._port_cycles(reads, loads.by_operand, outputs))
         latency = np.maximum(latency, self._dram_cycles(loads.bytes + stored, loads.transfers + counts.blocks))
         latency = latency + self._dram_cycles(weight_tile + loaded_inputs, 2) + self._requantize_cycles(output_tile)
         requantize = self._requantize_cycles(work.groups * work.m * work.n)
@@ -211,13 +212,13 @@ class CostModel:
                      drain_cycles(grid, rows=grid.rows, columns=grid.columns))
         return np.maximum(streamed, hidden)
 
-    def _port_cycles(self, reads: tuple[Column, Column], fills: Floats, outputs: int) -> Floats:
+    def _port_cycles(self, reads: tuple[Column, Column], fills: tuple[Column, Floats], outputs: int) -> Floats:
         memory = self.accelerator.memory
         traffic: dict[str, Any] = {}
-        moved = (reads[0], reads[1] + fills, np.full_like(fills, 2 * outputs))
+        moved = (reads[0] + fills[0], reads[1] + fills[1], np.full_like(fills[1], 2 * outputs))
         for operand, size in zip(OPERANDS, moved, strict=True):
             home = memory.home(operand)
-            traffic[home] = traffic.get(home, np.zeros(fills.shape)) + size
+            traffic[home] = traffic.get(home, 0.0) + size
         busy = [size / (memory.buffers[name].bytes_per_cycle * memory.buffers[name].ports)
                 for name, size in traffic.items()]
         return np.asarray(np.max(busy, axis=0))
@@ -239,8 +240,14 @@ class _Loads(NamedTuple):
     input_loads: Column
 
     @property
+    def by_operand(self) -> tuple[Column, Floats]:
+        """Bus bytes of all weight loads and of all input loads."""
+        return self.weight_loads * self.weight_tile, self.input_loads * self.input_tile
+
+    @property
     def bytes(self) -> Floats:
-        return self.weight_loads * self.weight_tile + self.input_loads * self.input_tile
+        weights, inputs = self.by_operand
+        return weights + inputs
 
     @property
     def transfers(self) -> Column:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from accelsim.errors import AccelsimError
 
 Objective = Literal["latency", "energy", "edp"]
 
@@ -15,11 +17,16 @@ class MappingOptions:
     Parameters
     ----------
     objective : what the mapper makes small: cycles, energy, or their product.
-    keeps_activations : outputs stay on chip for the next layer where they fit and one buffer holds inputs and outputs.
+    keeps_activations : outputs stay on chip until their last reader has run, where one buffer holds inputs and outputs and
+        they take at most half of it.
     prefetches_weights : the first weights of a layer are loaded while the layer before it runs, where there is room.
     proved_candidates : how many of the best mappings by the fast cost model are run in the simulator (at least 1).
 
     With `keeps_activations` and `prefetches_weights` off, layers are independent: a network takes the sum of its layers.
+
+    Raises
+    ------
+    AccelsimError : an unknown objective, or no candidate to prove.
     """
 
     objective: Objective = "latency"
@@ -28,8 +35,10 @@ class MappingOptions:
     proved_candidates: int = 3
 
     def __post_init__(self) -> None:
-        assert self.objective in ("latency", "energy", "edp")
-        assert self.proved_candidates >= 1
+        if self.objective not in get_args(Objective):
+            raise AccelsimError(f"expected latency, energy or edp, got {self.objective}", field="objective")
+        if self.proved_candidates < 1:
+            raise AccelsimError(f"expected at least 1, got {self.proved_candidates}", field="proved_candidates")
 
     def to_text(self) -> dict[str, str]:
         """For results: every option as text."""

@@ -113,8 +113,8 @@ class LayerProgram:
     region_bytes : room of each operand in its buffer while this layer runs.
     mapping : tile sizes and loop order in words.
     placement : which inputs are on chip already, and whether the output stays there.
-    prefetch : loads of the next layer's first weights, carried out at this layer's end; their numbers are the next
-        layer's.
+    prefetch : loads of the next layer's first weights, carried out right behind this layer's last load; their numbers are
+        the next layer's.
     prefetched : numbers of own loads that the layer before carried out.
     """
 
@@ -157,9 +157,9 @@ def _step_text(step: Step) -> str:
         case Load():
             return f"load {step.operand} {step.tensor}{_ranges_text(step.ranges)}: {step.tile_bytes} B"
         case Compute():
-            bias = ", from the bias" if step.is_first else ""
+            first = ", first of its block" if step.is_first else ""
             return (f"compute g{_ranges_text((step.groups,))} m{_ranges_text((step.m,))} n{_ranges_text((step.n,))} "
-                    f"k{_ranges_text((step.k,))}: {step.timing.ideal_cycles} cycles of operands{bias}")
+                    f"k{_ranges_text((step.k,))}: {step.timing.ideal_cycles} cycles of operands{first}")
         case Requantize():
             return f"requantize block {step.block}: {step.outputs} outputs"
         case VectorCompute():

@@ -28,6 +28,7 @@ CYCLES: Mapping[str, str] = {
     "weights": ORANGE,
     "activations": SKY,
     "dram": VERMILLION,
+    "program_order": PURPLE,
     "buffer_port": GREEN,
     "requantizer": PINK,
     "output_room": YELLOW,

@@ -10,6 +10,7 @@ _CYCLES = {
     "weights": "wait for weights",
     "activations": "wait for activations",
     "dram": "DRAM busy",
+    "program_order": "program order",
     "buffer_port": "buffer port",
     "requantizer": "requantizer",
     "output_room": "no output room",

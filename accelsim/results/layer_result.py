@@ -25,7 +25,7 @@ class LayerResult:
     stall_cycles : by cause (`accelsim.results.stalls`), zero causes left out.
     steps : load, compute, requantize and store steps of its program.
     dram_cycles : cycles in which the DRAM bus was busy with this layer's bytes.
-    peak_buffer_bytes : largest occupancy by buffer name.
+    peak_buffer_bytes : largest occupancy by buffer name; a weight tile prefetched for the next layer counts there.
     counts : what happened how often.
     energy_pj : by component ("multipliers", "adders", "registers", "accumulators", "requantizer", "vector_unit",
         "buffers.<name>", "dram", "leakage"), in the energy table's unit.

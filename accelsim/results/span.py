@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Span:
     """One piece of work of one unit, [start, end) in cycles.
 
-    `unit` is "pe_grid", "accumulators", "requantizer", "vector_unit" or "dma.<queue>"; `label` what it worked on ("load
+    `unit` is "pe_grid", "pe_grid.preload", "accumulators",
+    "requantizer", "vector_unit" or "dma.<queue>"; `label` what it worked on ("load
     weights"); `layer` the layer's name; `detail` the index ranges in words.
     """
 

@@ -10,6 +10,7 @@ STALL_CAUSES: dict[str, str] = {
     "weights": "its weights (or tables) are on their way",
     "activations": "its input activations are on their way",
     "dram": "the transfer that it needs stands in line while the DRAM serves another",
+    "program_order": "the transfer that it needs stands behind one that is not ready yet, and the DRAM is idle",
     "buffer_port": "the on-chip buffer delivers fewer bytes a cycle than the unit could take",
     "requantizer": "the accumulators are still being requantized",
     "output_room": "the output buffer is full until a store has left",

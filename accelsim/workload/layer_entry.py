@@ -89,6 +89,8 @@ class LayerEntry:
         "same" gives an output of ceil(input / stride).
         """
         pad = self.section.entries.get("pad", 0)
+        if pad == "same" and self.section.text("op") == "conv_transpose":
+            raise self.section.error('expected pads in numbers for conv_transpose, got "same"', "pad")
         if pad == "same":
             # Source: TensorFlow, tf.nn.convolution: the odd pixel goes to the bottom and right.
             _, _, size = self.image()

@@ -1,6 +1,6 @@
 """Whole timelines of cases small enough to follow by hand."""
 
-from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware import Accelerator, with_changes
 from accelsim.machine.controller import run_program
 from accelsim.mapping.grid_program import build_grid_program
 from accelsim.mapping.program import Program
@@ -129,3 +129,13 @@ def test_input_stationary_preloads_the_inputs_and_streams_the_weights():
     assert run.stall_cycles["dram"] == 4  # the inputs stand in line behind the weights
     assert run.stall_cycles["activations"] == 5
     assert "weights" not in run.stall_cycles
+
+
+def test_a_load_behind_a_store_that_is_not_ready_waits_for_program_order_not_for_a_busy_dram():
+    """Four blocks, a requantizer of one lane, stores before the loads of the step after the next: the DRAM is idle."""
+    accelerator = tiny_accelerator(read_latency="0 cycles")
+    slow = with_changes(accelerator, {"requantizer.lanes": 1, "dram.bandwidth": "8000 GB/s"})
+    tiling = Tiling(1, 1, 8, 1, 4, 4, order="weights_outer", weight_scope="block", input_scope="slice")
+    run, _ = events(slow, build_grid_program(matmul_layer(32, 4, 4), tiling, slow))
+    assert run.stall_cycles.get("dram", 0) <= run.dram_cycles
+    assert run.stall_cycles["program_order"] > 0
