@@ -118,7 +118,7 @@ def test_layers_follow_one_another_without_a_trace_of_each_other(data):
     assert [run.start_cycle for run in runs] == [sum(alone[:i]) for i in range(len(alone))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_recording_a_timeline_changes_nothing_and_equal_runs_are_equal(data):
     accelerator = data.draw(machines.accelerators)
