@@ -37,11 +37,6 @@ VECTOR_ADD_BITS = 32
 #: 1 mW during 1 s is 10**9 pJ.
 _PJ_PER_MILLIJOULE = 10**9
 
-_LEVELS = {
-    "multipliers": "grid", "adders": "grid", "registers": "grid", "accumulators": "accumulators",
-    "requantizer": "vector", "vector_unit": "vector", "dram": "dram", "leakage": "leakage",
-}
-
 
 def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: int) -> dict[str, float]:
     """Energy by component, every component present, in the unit of the accelerator's energy table.
@@ -75,17 +70,6 @@ def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: i
     energy["dram"] = counts.dram_bus_bytes * 8 * accelerator.dram_pj_per_bit
     energy["leakage"] = total_cycles * leakage_pj_per_cycle(accelerator)
     return energy
-
-
-def component_level(component: str) -> str:
-    """The level that a component of `layer_energy_pj` belongs to: grid, accumulators, buffers, dram, vector or leakage.
-
-    Examples
-    --------
-    >>> component_level("adders"), component_level("buffers.scratchpad")
-    ('grid', 'buffers')
-    """
-    return "buffers" if component.startswith("buffers.") else _LEVELS[component]
 
 
 def register_bits_per_mac(accelerator: Accelerator, *, weight_bits: int, input_bits: int) -> float:

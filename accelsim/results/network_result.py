@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.results.energy_level import component_level
 from accelsim.results.layer_result import LayerResult
 from accelsim.results.span import Timeline
 from accelsim.results.stalls import STALL_CAUSES
@@ -87,6 +88,15 @@ class NetworkResult:
                 total[component] = total.get(component, 0.0) + energy
         return total
 
+    @property
+    def energy_by_level_pj(self) -> dict[str, float]:
+        """By level (grid, accumulators, buffers, dram, vector, leakage), summed over the layers."""
+        total: dict[str, float] = {}
+        for component, energy in self.energy_pj.items():
+            level = component_level(component)
+            total[level] = total.get(level, 0.0) + energy
+        return total
+
     def rows(self) -> list[dict[str, Any]]:
         """One flat record per layer: the columns of layers.csv."""
         return [self._row(layer) for layer in self.layers]
@@ -135,7 +145,8 @@ class NetworkResult:
             "totals": {
                 "cycles": self.total_cycles, "latency_us": self.latency_us, "macs": self.macs,
                 "utilization": self.utilization, "energy_pj": self.total_energy_pj,
-                "energy_by_component_pj": self.energy_pj, "stall_cycles": self.stall_cycles,
+                "energy_by_component_pj": self.energy_pj, "energy_by_level_pj": self.energy_by_level_pj,
+                "stall_cycles": self.stall_cycles,
                 "dram_bytes": self.dram_bytes,
             },
             "layers": self.rows(),

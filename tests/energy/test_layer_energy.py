@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from accelsim.energy import component_level, layer_energy_pj, traffic_cost
+from accelsim.energy import layer_energy_pj, traffic_cost
 from accelsim.energy.layer_energy import register_bits_per_mac
 from accelsim.hardware import load_accelerator, with_changes
 from accelsim.results.counts import Counts
+from accelsim.results.energy_level import component_level
 
 EDGE = load_accelerator("edge_16x16")
 COUNTS = Counts(

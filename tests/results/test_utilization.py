@@ -34,3 +34,14 @@ def test_operational_intensity_counts_all_dram_bytes():
 
 def test_energy_is_the_sum_of_its_components():
     assert layer().total_energy_pj == 7.0
+
+
+def test_energy_by_level_adds_up_to_energy_by_component():
+    from accelsim import load_accelerator, load_network, simulate
+
+    result = simulate(load_accelerator("tpu_v1"), load_network("mlperf_tiny_autoencoder"))
+    levels = result.energy_by_level_pj
+    assert set(levels) == {"grid", "accumulators", "buffers", "dram", "vector", "leakage"}
+    buffers = result.energy_pj["buffers.unified_buffer"] + result.energy_pj["buffers.weight_fifo"]
+    assert abs(levels["buffers"] - buffers) < 1e-9 * buffers
+    assert abs(sum(levels.values()) - result.total_energy_pj) < 1e-9 * result.total_energy_pj
