@@ -113,7 +113,7 @@ def test_every_large_network_runs_on_every_preset(preset, network):
 
 
 def test_a_layer_that_fits_nowhere_is_told_in_one_line():
-    tiny = with_changes(EDGE, {"memory.buffers.scratchpad.capacity": "128 B"})
+    tiny = with_changes(EDGE, {"memory.buffers.scratchpad.capacity": "5 B"})
     with pytest.raises(AccelsimError) as caught:
         simulate(tiny, RESNET8)
     assert "\n" not in str(caught.value)

@@ -94,9 +94,12 @@ def _position_cuts(work: GemmWork) -> list[tuple[int, int, int]]:
     return found
 
 
-def candidates(work: GemmWork, grid: PeGrid) -> Candidates:
-    """Every combination of position, channel, reduction and group cuts with every schedule."""
-    tiles = np.array(_tiles(work, grid), dtype=np.int64)
+def candidates(work: GemmWork, grid: PeGrid, *, is_fine: bool = False) -> Candidates:
+    """Every combination of position, channel, reduction and group cuts with every schedule.
+
+    Channels and K are cut at full folds; `is_fine` cuts them, and groups, anywhere, for buffers that hold no full fold.
+    """
+    tiles = np.array(_tiles(work, grid, is_fine), dtype=np.int64)
     schedules = np.arange(len(_SCHEDULES))
     rows = np.repeat(tiles, schedules.size, axis=0)
     groups, images, out_rows, columns, n, k = rows.T
@@ -104,13 +107,13 @@ def candidates(work: GemmWork, grid: PeGrid) -> Candidates:
 
 
 @lru_cache(maxsize=256)
-def _tiles(work: GemmWork, grid: PeGrid) -> list[tuple[int, ...]]:
+def _tiles(work: GemmWork, grid: PeGrid, is_fine: bool) -> list[tuple[int, ...]]:
     positions = _position_cuts(work)
-    channels = cuts(work.n, channel_lanes(grid))
-    depths = cuts(work.k, _depth_unit(work, grid))
+    channels = cuts(work.n, 1 if is_fine else channel_lanes(grid))
+    depths = cuts(work.k, 1 if is_fine else _depth_unit(work, grid))
     found: list[tuple[int, ...]] = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]
     if work.groups > 1:
-        packs = cuts(work.groups, groups_per_fold(work, grid))
+        packs = cuts(work.groups, 1 if is_fine else groups_per_fold(work, grid))
         found += [(g, *m, work.n, work.k) for g, m in product(packs, positions) if g > 1]
     return found
 

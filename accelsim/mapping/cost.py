@@ -7,7 +7,7 @@ it, and the first load and the last store show. Capacities are exact or on the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,21 +106,31 @@ class CostModel:
         """(weights of a step, inputs of a step, inputs of a block over all K, outputs of a block)."""
         work = self.work
         weights = _ceil(c.groups * c.n * c.k * work.weight_bits, 8) + _ceil(c.groups * c.n * work.bias_bits, 8)
-        rows = np.minimum(work.rows.in_size, _reach(work.rows, c.rows))
-        columns = np.minimum(work.columns.in_size, _reach(work.columns, c.columns))
-        pixels = c.images * rows * columns * c.groups
-        # A K range that crosses kernel positions needs all channels; one inside a position needs its own.
-        stays_inside = (c.k < work.channels) & ((work.channels % c.k == 0) | (work.window == 1))
-        inputs = _ceil(pixels * np.where(stays_inside, c.k, work.channels) * work.input_bits, 8)
-        block = _ceil(pixels * work.channels * work.input_bits, 8)
-        # Every run of a tile is rounded up to whole bytes; below 8 bits leave room for one byte a run.
-        slack = pixels if work.input_bits % 8 else np.zeros_like(pixels)
-        outputs = _ceil(c.groups * c.images * c.rows * c.columns * c.n * work.output_bits, 8)
+        # A K range inside one kernel position needs its own channels under one tap; any other, all of the window.
+        stays_inside = (c.k <= work.channels) & ((work.channels % c.k == 0) | (work.window == 1))
+        pixels = c.images * self._pixels(c, is_whole_window=True)
+        slice_pixels: Column = np.where(stays_inside, c.images * self._pixels(c, is_whole_window=False), pixels)
+        channels = np.where(stays_inside, c.k, work.channels)
+        inputs = _ceil(slice_pixels * c.groups * channels * work.input_bits, 8)
+        block = _ceil(pixels * c.groups * work.channels * work.input_bits, 8)
+        positions = c.images * c.rows * c.columns
+        outputs = _ceil(c.groups * positions * c.n * work.output_bits, 8)
+        # Every run is rounded up to whole bytes: one byte a run at most, where elements are not whole bytes themselves.
+        runs: Column = np.ones_like(c.groups) if work.has_channel_groups else c.groups
+        if work.input_bits % 8:
+            inputs, block = inputs + slice_pixels * runs, block + pixels * runs
         if work.output_bits % 8:
-            outputs = outputs + c.images * c.rows * c.columns * c.groups
-        if work.weight_bits % 8:
+            outputs = outputs + positions * runs
+        if work.weight_bits % 8 and not work.has_channel_groups:
             weights = weights + c.groups * c.k
-        return weights, inputs + slack, block + slack, outputs
+        return weights, inputs, block, outputs
+
+    def _pixels(self, c: Candidates, *, is_whole_window: bool) -> Column:
+        """Input rows times columns under a block of one image, at most: for all taps or for one."""
+        rows, columns = self.work.rows, self.work.columns
+        if not is_whole_window:
+            rows, columns = replace(rows, kernel=1), replace(columns, kernel=1)
+        return np.minimum(rows.in_size, _reach(rows, c.rows)) * np.minimum(columns.in_size, _reach(columns, c.columns))
 
     def _regions(
         self, c: Candidates, counts: _LoopCounts, weight_tile: Column, input_tile: Column, input_block: Column,
@@ -215,7 +225,8 @@ class CostModel:
     def _port_cycles(self, reads: tuple[Column, Column], fills: tuple[Column, Floats], outputs: int) -> Floats:
         memory = self.accelerator.memory
         traffic: dict[str, Any] = {}
-        moved = (reads[0] + fills[0], reads[1] + fills[1], np.full_like(fills[1], 2 * outputs))
+        passes = 1 if self.placement.keeps_output else 2  # in from the requantizer, and out to the DMA
+        moved = (reads[0] + fills[0], reads[1] + fills[1], np.full_like(fills[1], passes * outputs))
         for operand, size in zip(OPERANDS, moved, strict=True):
             home = memory.home(operand)
             traffic[home] = traffic.get(home, 0.0) + size

@@ -200,9 +200,10 @@ def operand_reads(grid: PeGrid, work: GemmWork, block: BlockShape) -> tuple[int,
 
 
 def accumulator_updates(grid: PeGrid, work: GemmWork, block: BlockShape) -> int:
-    """Additions into the accumulator memory: one per output and K-fold; output stationary drains an output once a range."""
-    if grid.dataflow == "output_stationary":
-        return block.outputs
-    lanes = reduction_lanes(grid)
+    """Additions into the accumulator memory: one per output and K-fold; output stationary drains an output once a piece of
+    the K range (the whole range, or a kernel position)."""
     segments = reduction_segments(grid, work, block)
+    if grid.dataflow == "output_stationary":
+        return block.outputs * sum(count for count, _ in segments)
+    lanes = reduction_lanes(grid)
     return block.outputs * sum(count * -(-length // lanes) for count, length in segments)

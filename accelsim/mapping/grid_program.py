@@ -177,9 +177,9 @@ class _GridProgramBuilder:
             if transfer.first_step == step:
                 home = memory.home(transfer.operand)
                 traffic[home] = traffic.get(home, 0) + transfer.footprint.bytes
-        if is_last:  # written by the requantizer, read again by the DMA
-            home = memory.home("outputs")
-            traffic[home] = traffic.get(home, 0) + 2 * self._output_footprint(tile).bytes
+        if is_last:  # written by the requantizer, and read again by the DMA if it is stored
+            home, passes = memory.home("outputs"), 1 if self.placement.keeps_output else 2
+            traffic[home] = traffic.get(home, 0) + passes * self._output_footprint(tile).bytes
         return Compute(
             number=number, block=tile.block, groups=tile.groups, m=self._m(tile.positions), n=tile.n, k=tile.k,
             needs_preloaded=tuple(t.number for t in transfers if t.first_step == step and t.operand == preloaded),

@@ -31,6 +31,12 @@ _RESOLUTION = 0.01
 #: Candidates whose compute steps add up to less than this are proved beyond the wanted number: they cost next to nothing.
 _CHEAP_STEPS = 200
 
+#: Tiles smaller than a full fold are only used for programs up to this length.
+_MOST_FINE_STEPS = 200_000
+
+#: Counts in the cost model stay within 64 bits up to here.
+_MOST_MACS = 2**53
+
 #: So many times the wanted number is the most.
 _MOST_PROOFS = 8
 
@@ -74,7 +80,7 @@ class Mapper:
         """The tiling that costs least in the simulator; None for a layer of the vector unit."""
         if not layer.is_on_grid:
             return None
-        self._check_widths(layer)
+        self.check(layer)
         tilings = self.best_tilings(layer, placement)
         if len(tilings) == 1:
             return tilings[0]
@@ -94,7 +100,12 @@ class Mapper:
         estimate = model.estimate(every)
         fitting = np.flatnonzero(self._fits(estimate, placement))
         if fitting.size == 0:
-            raise self._nothing_fits(layer, every, estimate, placement)
+            error = self._nothing_fits(layer, every, estimate, placement)
+            every = candidates(work, self.accelerator.pe_grid, is_fine=True)
+            estimate = model.estimate(every)
+            fitting = np.flatnonzero(self._fits(estimate, placement) & (estimate.steps <= _MOST_FINE_STEPS))
+            if fitting.size == 0:
+                raise error
         short = fitting[estimate.steps[fitting] <= _MOST_STEPS]
         fitting = short if short.size else fitting[np.argsort(estimate.steps[fitting], kind="stable")[:1]]
         score = self._score(estimate)[fitting]
@@ -136,7 +147,10 @@ class Mapper:
             "latency": estimate.cycles, "energy": estimate.energy_pj, "edp": estimate.cycles * estimate.energy_pj}
         return scores[self.options.objective]
 
-    def _check_widths(self, layer: Layer) -> None:
+    def check(self, layer: Layer) -> None:
+        """Raise `MappingError` for operands wider than the PEs multiply, or more work than the cost model can count."""
+        if layer.macs > _MOST_MACS:
+            raise MappingError(f"expected at most 2^53 MACs, got {layer.macs}", field=layer.name)
         precision = self.accelerator.pe_grid.precision
         if precision.executed_bits(weight_bits=layer.weight_bits, input_bits=layer.input_bits) is None:
             raise MappingError(
@@ -158,7 +172,7 @@ class Mapper:
         closest = int(np.argmin(fill.max(axis=0)))
         name = names[int(np.argmax(fill[:, closest]))]
         needed = int(estimate.region_bytes[name][closest])
-        return MappingError(f"its smallest tiles need at least {needed} B in buffer {name}, which has {room[name]} B",
+        return MappingError(f"its tiles of a full fold need at least {needed} B in buffer {name}, which has {room[name]} B",
                             field=layer.name)
 
 

@@ -27,6 +27,9 @@ def map_network(network: Network, mapper: Mapper, *, told: Callable[[int, str], 
     ------
     MappingError : a layer that fits nowhere, whatever is kept on chip.
     """
+    for layer in network.layers:
+        if layer.is_on_grid:
+            mapper.check(layer)
     tilings: dict[object, Tiling | None] = {}
     without: frozenset[str] = frozenset()
     while True:

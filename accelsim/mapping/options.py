@@ -18,8 +18,9 @@ class MappingOptions:
     ----------
     objective : what the mapper makes small: cycles, energy, or their product.
     keeps_activations : outputs stay on chip until their last reader has run, where one buffer holds inputs and outputs and
-        they take at most half of it.
-    prefetches_weights : the first weights of a layer are loaded while the layer before it runs, where there is room.
+        they take at most half of it. They leave less room for tiles, which can cost more than it saves.
+    prefetches_weights : the first weights of a layer are loaded while the layer before it runs, where there is room. They
+        may delay that layer's last stores.
     proved_candidates : how many of the best mappings by the fast cost model are run in the simulator (at least 1).
 
     With `keeps_activations` and `prefetches_weights` off, layers are independent: a network takes the sum of its layers.

@@ -45,10 +45,11 @@ def plan_stays(network: Network, accelerator: Accelerator, *, without: frozenset
         tensor = layer.output
         if last is None or tensor.name in network.outputs or tensor.name in without:
             continue
-        if all(taken[i] + tensor.bytes <= room for i in range(place, last + 1)):
-            stays.append(Stay(tensor.name, tensor.bytes, place, last))
+        size = tensor.elements * -(-tensor.bits // 8)  # blocks of narrow elements end on whole bytes: at most one each
+        if all(taken[i] + size <= room for i in range(place, last + 1)):
+            stays.append(Stay(tensor.name, size, place, last))
             for i in range(place, last + 1):
-                taken[i] += tensor.bytes
+                taken[i] += size
     return stays
 
 

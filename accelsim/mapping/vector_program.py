@@ -43,7 +43,7 @@ def reads(layer: Layer) -> list[tuple[Operand, Tensor, int]]:
     sources: list[tuple[Operand, Tensor]] = [("inputs", tensor) for tensor in layer.inputs]
     if layer.weights is not None:
         sources.append(("weights", layer.weights))
-    for operand, tensor in sources:
+    for operand, tensor in dict.fromkeys(sources):  # a tensor that stands twice is read once
         elements = min(tensor.elements, layer.output.elements) if is_selecting else tensor.elements
         found.append((operand, tensor, elements))
     return found
@@ -191,7 +191,8 @@ def _vector_compute(
         is_filled = tensor.name not in placement.resident_inputs  # by the DMA, through the same ports
         traffic[home] = traffic.get(home, 0) + (2 * size if is_filled else size)
     written = _bytes(part[1] - part[0], layer.output)
-    traffic[memory.home("outputs")] = traffic.get(memory.home("outputs"), 0) + 2 * written
+    traffic[memory.home("outputs")] = traffic.get(memory.home("outputs"), 0) + (
+        written if placement.keeps_output else 2 * written)
     return VectorCompute(number=number, block=block, elements=part, needs_inputs=loads, frees=loads, operations=operations,
                          port_cycles=port_cycles(memory, traffic), output_bytes=written, read_bytes=tuple(taken.items()))
 

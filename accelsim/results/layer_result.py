@@ -24,7 +24,8 @@ class LayerResult:
     compute_cycles : ideal cycles plus fill and drain.
     stall_cycles : by cause (`accelsim.results.stalls`), zero causes left out.
     steps : load, compute, requantize and store steps of its program.
-    dram_cycles : cycles in which the DRAM bus was busy with this layer's bytes.
+    dram_cycles : cycles in which the DRAM bus was busy with this layer's bytes, those of prefetched weights included
+        although they passed while the layer before ran.
     peak_buffer_bytes : largest occupancy by buffer name; a weight tile prefetched for the next layer counts there.
     counts : what happened how often.
     energy_pj : by component ("multipliers", "adders", "registers", "accumulators", "requantizer", "vector_unit",

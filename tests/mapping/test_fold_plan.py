@@ -53,7 +53,7 @@ def walk(grid: PeGrid, work: GemmWork, block: BlockShape):
                     fold["columns"].add(column)
                     weight_reads.add((key if grid.dataflow == "output_stationary" else key[:2] + key[2:], g, n, k))
                     input_reads.add((key, g, m, k))
-                    updates.add((g, m, n) if grid.dataflow == "output_stationary" else (key, g, m, n))
+                    updates.add((key, g, m, n))
     return folds, len(weight_reads), len(input_reads), len(updates)
 
 

@@ -10,6 +10,7 @@ from accelsim.errors import MappingError
 from accelsim.hardware import Accelerator, load_accelerator, with_changes
 from accelsim.machine.controller import run_program
 from accelsim.mapping.candidates import candidates
+from accelsim.mapping.cost import CostModel
 from accelsim.mapping.grid_program import build_grid_program
 from accelsim.mapping.lowering import lower
 from accelsim.mapping.mapper import Mapper
@@ -108,11 +109,11 @@ def too_small(**changes):
 
 
 def test_a_buffer_too_small_for_any_tile_is_named_with_the_bytes_that_it_needs():
-    accelerator = too_small(memory__buffers__scratchpad__capacity="64 B")
+    accelerator = too_small(memory__buffers__scratchpad__capacity="5 B")
     with pytest.raises(MappingError) as caught:
         mapper_of(accelerator).map(matmul(8, 64, 64))
     # Smallest tiles: 16 x 16 weights and 16 inputs, each twice; 16 outputs twice.
-    assert str(caught.value) == "fc: its smallest tiles need at least 576 B in buffer scratchpad, which has 64 B"
+    assert str(caught.value) == "fc: its tiles of a full fold need at least 576 B in buffer scratchpad, which has 5 B"
 
 
 def test_a_row_too_large_for_its_buffer_is_named():
@@ -136,3 +137,32 @@ def test_a_vector_layer_without_enough_room_is_cut_into_more_ranges():
     program = mapper_of(too_small(memory__buffers__scratchpad__capacity="6 KiB")).map(layer)
     assert program.region_bytes["inputs"] + program.region_bytes["outputs"] <= 6 * 1024
     assert program.placement == IN_DRAM
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_the_room_that_the_cost_model_reserves_is_what_the_program_needs(data):
+    """Never less; for elements of whole bytes and the mapper's own cuts never more than the last, smaller tiles leave."""
+    accelerator = data.draw(machines.accelerators)
+    layer = data.draw(machines.grid_layers())
+    mapper, work = mapper_of(accelerator), lower(layer)
+    every = candidates(work, accelerator.pe_grid, is_fine=data.draw(st.booleans()))
+    model = CostModel(work, accelerator, IN_DRAM, loads_inputs=True, traffic=mapper.traffic)
+    index = data.draw(st.integers(0, len(every) - 1))
+    program = build_grid_program(layer, every.tiling(index), accelerator)
+    for name, buffer in accelerator.memory.buffers.items():
+        reserved = int(model.estimate(every).region_bytes[name][index])
+        assert sum(program.region_bytes[operand] for operand in buffer.holds) <= reserved
+
+
+def test_tiles_smaller_than_a_fold_are_used_where_no_full_fold_fits():
+    accelerator = too_small(memory__buffers__scratchpad__capacity="500 B")
+    program = mapper_of(accelerator).map(matmul(8, 64, 64))  # full folds need 576 B
+    assert sum(program.region_bytes.values()) <= 500
+
+
+def test_fewer_bits_need_no_more_room():
+    small = too_small(memory__buffers__scratchpad__capacity="600 B")
+    for bits in range(8, 0, -1):
+        program = mapper_of(small).map(matmul(8, 64, 64, bits=bits))
+        assert sum(program.region_bytes.values()) <= 600
