@@ -4,6 +4,7 @@
 
     AccelsimError                 caught by the command line: one line, exit code 2
     ├── UnitError                 a quantity that is not written as number and unit
+    ├── NumericsError             integers, scales or zero points that no exact result exists for
     ├── HardwareError             an accelerator description that is wrong or impossible
     ├── WorkloadError             a model or layer list that cannot be read or is not a network
     │   └── UnsupportedOperatorError   ``--strict`` met an operator that is not simulated
@@ -51,6 +52,10 @@ class AccelsimError(Exception):
 
 class UnitError(AccelsimError):
     """A quantity without its unit, with a wrong unit, or not a number."""
+
+
+class NumericsError(AccelsimError):
+    """Integers, scales or zero points that are outside their range, or that a named rule leaves undefined."""
 
 
 class HardwareError(AccelsimError):
