@@ -120,7 +120,7 @@ def _draw_roofs(axes: Axes, result: NetworkResult, shown: Sequence[LayerResult])
         )
         rate = format_scaled(peak * clock_hz, "MAC/s")
         texts += [
-            _note(axes, f"peak {peak:,} MACs/cycle = {rate}", (right, peak), (-4, 4)),
+            _note(axes, f"peak {peak:,} MACs/cycle = {rate}", (right, peak), (-4, 16)),
             _note(axes, f"ridge at {_plain(ridge)} MACs/B", (ridge, peak), (-4, 4)),
         ]
     middle = math.sqrt(left * peaks[0] / bandwidth)
