@@ -17,10 +17,6 @@ class Ledger:
         self._cursor = start_cycle
         self._busy_until = start_cycle
 
-    @property
-    def cursor(self) -> int:
-        return self._cursor
-
     def compute(self, until: int) -> None:
         """The unit works until this cycle."""
         if until > self._cursor:
