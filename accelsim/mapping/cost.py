@@ -24,9 +24,10 @@ from accelsim.mapping.fold_plan import (
     position_lanes,
     reduction_lanes,
 )
-from accelsim.mapping.lowering import Axis, GemmWork
+from accelsim.mapping.lowering import GemmWork
 from accelsim.mapping.placement import Placement
 from accelsim.mapping.traffic_cost import TrafficCost
+from accelsim.numerics.axis import Axis
 
 Column = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -76,7 +76,7 @@ def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: Sizes, position
 
     Examples
     --------
-    >>> from accelsim.mapping.lowering import Axis
+    >>> from accelsim.numerics.axis import Axis
     >>> depthwise = GemmWork(groups=64, images=1, rows=Axis(6, 4, kernel=3), columns=Axis(3, 1, kernel=3), channels=1, n=1,
     ...                      has_channel_groups=True, weight_bits=8, input_bits=8, output_bits=8)
     >>> grid = PeGrid(rows=16, columns=16, dataflow="weight_stationary")

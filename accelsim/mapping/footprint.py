@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from accelsim.mapping.lowering import Axis, GemmWork
+from accelsim.mapping.lowering import GemmWork
+from accelsim.numerics.axis import Axis
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.mapping.fold import FoldRun, serial_fold_cycles, stream_timing
 from accelsim.mapping.fold_plan import BlockShape, accumulator_updates, fold_runs, groups_per_fold, operand_reads
-from accelsim.mapping.lowering import Axis, GemmWork
+from accelsim.mapping.lowering import GemmWork
+from accelsim.numerics.axis import Axis
 
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "dot_product")
 

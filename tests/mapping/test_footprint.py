@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.mapping.footprint import Positions, input_footprint, output_footprint
-from accelsim.mapping.lowering import Axis, GemmWork
+from accelsim.mapping.lowering import GemmWork
+from accelsim.numerics.axis import Axis
 
 
 @st.composite
