@@ -135,6 +135,27 @@ def stream_timing(grid: PeGrid, folds: Iterable[FoldRun]) -> StreamTiming:
         tail_cycles=tail_cycles(grid, rows=last.rows, columns=last.columns), ideal_cycles=ideal)
 
 
+def fold_starts(grid: PeGrid, folds: Iterable[FoldRun]) -> list[int]:
+    """Cycle at which each fold's first operand enters, from the start of the step's stream.
+
+    Examples
+    --------
+    >>> grid = PeGrid(rows=4, columns=4, dataflow="weight_stationary")
+    >>> fold_starts(grid, [FoldRun(2, 100, 4, 4), FoldRun(1, 2, 4, 4)])
+    [0, 100, 200]
+    """
+    runs = [run for run in folds for _ in range(run.count)]
+    starts, now = [], 0
+    for run, following in zip(runs, [*runs[1:], None], strict=True):
+        if grid.overlap == "none":
+            starts.append(now + preload_cycles(grid, rows=run.rows))
+            now += serial_fold_cycles(grid, run)
+        else:
+            starts.append(now)
+            now += _start_interval(grid, run, following) if following is not None else 0
+    return starts
+
+
 def _start_interval(grid: PeGrid, run: FoldRun, following: FoldRun) -> int:
     """From one fold's start to the next one's: its stream, the next preload, its own drain or the swap spacing."""
     hidden = max(preload_cycles(grid, rows=following.rows), drain_cycles(grid, rows=run.rows, columns=run.columns))

@@ -1,0 +1,119 @@
+"""How wide registers must be for the values that really occur, when nothing wraps or saturates on the way.
+
+Only the number of bits counts, so most partial sums need no look: an output whose negative and positive products alone
+(`accumulation.partial_sum_range`) stay within the bits already found cannot ask for more. The others are added up product by
+product, widest range first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.numerics.accumulation import partial_sum_range
+from accelsim.numerics.addition_order import AdditionOrder
+from accelsim.numerics.exact_product import matrix_product
+from accelsim.numerics.integer_array import Integers, extremes, magnitude, total
+
+#: Products that are added up at once: 4 MB of int32.
+_CHUNK_PRODUCTS = 2**20
+
+
+def signed_bits(low: int, high: int) -> int:
+    """The narrowest two's complement width that holds low..high.
+
+    >>> signed_bits(-128, 0), signed_bits(0, 128), signed_bits(0, 0)
+    (8, 9, 1)
+    """
+    return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length() if high > 0 else 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedWidth:
+    """Bits that the values of some outputs need.
+
+    Parameters
+    ----------
+    running_bits : the accumulator, after each of its additions, the bias included where it is preloaded.
+    wire_bits : the column sums between PEs; 1 in grids that have none.
+    final_bits : the accumulator at the end.
+    """
+
+    running_bits: int = 1
+    wire_bits: int = 1
+    final_bits: int = 1
+
+    def joined(self, other: ReachedWidth) -> ReachedWidth:
+        """What both need."""
+        return ReachedWidth(max(self.running_bits, other.running_bits), max(self.wire_bits, other.wire_bits),
+                            max(self.final_bits, other.final_bits))
+
+
+def reached_width(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *, order: AdditionOrder,
+                  known: ReachedWidth | None = None, products: Integers | None = None) -> ReachedWidth:
+    """Widths that adding ``inputs @ weights^T`` to `held` needs, in the order of a grid, joined with `known`.
+
+    Parameters
+    ----------
+    inputs, weights : integers (M, K) and (N, K).
+    held : (M, N) or (N,): what the accumulators hold at the start: the bias, or 0.
+    known : widths found elsewhere in the layer, which spare looking at narrower sums.
+    products : ``inputs @ weights^T``, if it is there already.
+
+    Examples
+    --------
+    >>> x, w = np.array([[100, 100, -100]]), np.array([[1, 1, 1]])
+    >>> reached_width(x, w, np.zeros(1, np.int64), order=AdditionOrder("products", (3,)))
+    ReachedWidth(running_bits=9, wire_bits=1, final_bits=8)
+    """
+    products = matrix_product(inputs, weights) if products is None else products
+    held = np.broadcast_to(held, products.shape)
+    final = signed_bits(*extremes(total(held, products)))
+    found = ReachedWidth(max(final, signed_bits(*extremes(held))), 1, final).joined(known or ReachedWidth())
+    low, high = partial_sum_range(inputs, weights, products)
+    candidates = _Candidates(np.minimum(held, 0) + low, np.maximum(held, 0) + high)
+    least = found.running_bits if order.kind != "column_sums" else min(found.running_bits, found.wire_bits)
+    for m, n in candidates.parts(_CHUNK_PRODUCTS // max(1, weights.shape[1]), least):
+        if not candidates.may_need_more(m, n, least):
+            break
+        found = found.joined(_walked(inputs[m], weights[n], held[m, n], order))
+        least = found.running_bits if order.kind != "column_sums" else min(found.running_bits, found.wire_bits)
+    return found
+
+
+class _Candidates:
+    """Outputs in the order of the width that their partial sums could need at most."""
+
+    def __init__(self, low: Integers, high: Integers) -> None:
+        self._reach = np.maximum(high, -low - 1)
+
+    def parts(self, size: int, bits: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        places = np.flatnonzero(self._reach.ravel() >= 1 << (bits - 1))
+        places = places[np.argsort(-self._reach.ravel()[places], kind="stable")]
+        for first in range(0, places.size, max(1, size)):
+            m, n = np.divmod(places[first:first + max(1, size)], self._reach.shape[1])
+            yield m, n
+
+    def may_need_more(self, m: NDArray[np.int64], n: NDArray[np.int64], bits: int) -> bool:
+        """Whether the widest of these, the first, could need more than `bits`."""
+        return int(self._reach[m[0], n[0]]) >= 1 << (bits - 1)
+
+
+def _walked(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, order: AdditionOrder) -> ReachedWidth:
+    """The widths of some outputs, each addition looked at."""
+    bound = magnitude(inputs) * magnitude(weights) * inputs.shape[1] + magnitude(held)
+    kind = np.int32 if bound < 2**30 else np.int64 if bound < 2**62 else object
+    prefix = np.cumsum(inputs.astype(kind) * weights.astype(kind), axis=1, dtype=kind)
+    start = held.astype(kind)[:, None]
+    if order.kind == "products":
+        return ReachedWidth(running_bits=signed_bits(*extremes(prefix + start)))
+    ends = order.starts + np.asarray(order.pieces) - 1
+    running = signed_bits(*extremes(prefix[:, ends] + start))
+    if order.kind == "fold_sums":
+        return ReachedWidth(running_bits=running)
+    before = np.concatenate([np.zeros_like(prefix[:, :1]), prefix[:, ends[:-1]]], axis=1)
+    return ReachedWidth(running, signed_bits(*extremes(prefix - np.repeat(before, order.pieces, axis=1))))
