@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.addition_order import AdditionOrder
-from accelsim.numerics.exact_product import matrix_product, product_bound
-from accelsim.numerics.integer_array import INT64_MAX, Integers, magnitude, total
+from accelsim.numerics.exact_product import absolute_product, magnitude_sums, matrix_product
+from accelsim.numerics.integer_array import Integers, magnitude, product, total
 from accelsim.numerics.register import Register
 from accelsim.numerics.register_walk import Places, Walk, walk
 
@@ -27,16 +27,17 @@ _CHUNK_PRODUCTS = 2**20
 
 
 class Overflows(NamedTuple):
-    """Overflow events as columns: event i happened at output (m[i], n[i]).
+    """Overflow events as columns: event i happened at output (group[i], m[i], n[i]).
 
     Parameters
     ----------
-    m, n : place of the output in its block.
+    group, m, n : place of the output in its block.
     k : reduction step of the addend, from 0; for a column or fold sum the last step of its fold.
     on_wires : whether it left the wires between PEs, else the accumulator.
     exact : the value that did not fit. kept : what the register holds instead.
     """
 
+    group: NDArray[np.int64]
     m: NDArray[np.int64]
     n: NDArray[np.int64]
     k: NDArray[np.int64]
@@ -45,19 +46,19 @@ class Overflows(NamedTuple):
     kept: Integers
 
 
-#: Told of the events of a number of outputs, each of at least one; called several times.
+#: Told of the events of a number of outputs; called several times.
 Told = Callable[[Overflows], None]
 
 
 def accumulate(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *, order: AdditionOrder,
                accumulator: Register, wires: Register, told: Told) -> Integers:
-    """What the accumulators hold after adding ``inputs @ weights^T`` to what they held.
+    """What the accumulators hold after adding ``inputs @ weights^T`` to what they held, group by group.
 
     Parameters
     ----------
-    inputs : integers (M, K), as the PEs get them.
-    weights : integers (N, K).
-    held : int64 (M, N), within the accumulator's range.
+    inputs : integers (G, M, K), as the PEs get them.
+    weights : integers (G, N, K).
+    held : int64 (G, M, N), within the accumulator's range.
     order : of the K additions.
     accumulator, wires : the registers; `wires` are those between PEs and matter for column sums alone. "error" adds as
         "wrap" does; it is for `told` to stop.
@@ -65,73 +66,61 @@ def accumulate(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *, o
 
     Returns
     -------
-    int64 (M, N), within the accumulator's range.
+    int64 (G, M, N), within the accumulator's range.
 
     Examples
     --------
-    >>> x, w, events = np.array([[100, 100, -100]], np.int8), np.array([[1, 1, 1]], np.int8), []
+    >>> x, w, events = np.array([[[100, 100, -100]]], np.int8), np.array([[[1, 1, 1]]], np.int8), []
     >>> for kind in ("products", "fold_sums"):  # the running sum leaves 8 bits, the fold's does not
-    ...     held = accumulate(x, w, np.zeros((1, 1), np.int64), order=AdditionOrder(kind, (3,)), told=events.append,
+    ...     held = accumulate(x, w, np.zeros((1, 1, 1), np.int64), order=AdditionOrder(kind, (3,)), told=events.append,
     ...                       accumulator=Register(8, "saturate"), wires=Register(8, "saturate"))
     ...     print(held.tolist(), len(events))
-    [[27]] 1
-    [[100]] 1
+    [[[27]]] 1
+    [[[100]]] 1
     """
     products = matrix_product(inputs, weights)
     result = total(held, products)
-    rows, columns = np.nonzero(suspects(inputs, weights, held, products, order=order, accumulator=accumulator, wires=wires))
-    if not rows.size:
+    places = np.nonzero(suspects(inputs, weights, held, products, order=order, accumulator=accumulator, wires=wires))
+    if not places[0].size:
         return result
-    result = result.copy()
-    for part in _parts(rows.size, weights.shape[1]):
-        m, n = rows[part], columns[part]
-        addends = _addends(inputs[m], weights[n], held[m, n])
-        walked = _walk_outputs(addends, held[m, n], order, accumulator, wires)
-        result[m, n] = walked.kept
+    for part in _parts(places[0].size, weights.shape[2]):
+        g, m, n = (indices[part] for indices in places)
+        before = held[g, m, n]
+        walked = _walk_outputs(_addends(inputs[g, m], weights[g, n], before), before, order, accumulator, wires)
+        result[g, m, n] = walked.kept
         if walked.events is not None:
-            place = walked.events
-            told(Overflows(m[place.m], n[place.m], place.k, place.on_wires, place.exact, place.kept))
+            output, k, on_wires, exact, kept = walked.events
+            told(Overflows(g[output], m[output], n[output], k, on_wires, exact, kept))
     return result.astype(np.int64)
 
 
 def suspects(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, products: Integers, *, order: AdditionOrder,
              accumulator: Register, wires: Register) -> NDArray[np.bool_]:
-    """Outputs for which neither bound proves that nothing overflows, (M, N).
+    """Outputs for which neither bound proves that nothing overflows, (G, M, N).
 
     First a channel's ``sum |w| * max |x|``, then an output's positive and negative parts.
     """
-    narrow = wires.max if order.kind == "column_sums" else accumulator.max
     found = np.zeros(products.shape, dtype=np.bool_)
-    bounds = _channel_bounds(inputs, weights)
-    largest_held = np.abs(held).max(axis=0) if held.size else np.zeros(weights.shape[0], np.int64)
-    channels = np.flatnonzero((bounds + largest_held > accumulator.max) | (bounds > narrow))
+    bounds = product(magnitude_sums(weights), np.asarray(magnitude(inputs)))
+    wide = total(bounds, np.abs(held).max(axis=1)) > accumulator.max
+    if order.kind == "column_sums":
+        wide |= bounds > wires.max
+    channels = np.flatnonzero(wide.any(axis=0))
     if not channels.size:
         return found
-    some, start = products[:, channels], held[:, channels]
-    low, high = partial_sum_range(inputs, weights[channels], some)
-    wide = (start + high > accumulator.max) | (start + low < accumulator.min)
+    some, start = products[..., channels], held[..., channels]
+    low, high = partial_sum_range(inputs, weights[:, channels], some)
+    leaves = (start + high > accumulator.max) | (start + low < accumulator.min)
     if order.kind == "column_sums":
-        wide |= (high > wires.max) | (low < wires.min)
-    found[:, channels] = wide
+        leaves |= (high > wires.max) | (low < wires.min)
+    found[..., channels] = leaves
     return found
 
 
 def partial_sum_range(inputs: NDArray[Any], weights: NDArray[Any], products: Integers) -> tuple[Integers, Integers]:
-    """(sum of the negative products, sum of the positive ones) of each output, (M, N): no partial sum lies outside."""
-    absolute = matrix_product(_absolute(inputs), _absolute(weights))
-    return (products - absolute) // 2, (products + absolute) // 2
-
-
-def _absolute(values: NDArray[Any]) -> NDArray[Any]:
-    """|x| in a type that holds it: -128 has no int8 counterpart."""
-    return np.asarray(np.abs(values.astype(np.int64) if values.dtype != object else values))
-
-
-def _channel_bounds(inputs: NDArray[Any], weights: NDArray[Any]) -> Integers:
-    """``sum |w| * max |x|`` a channel, (N,)."""
-    sums = _absolute(weights).sum(axis=1)
-    return np.asarray(sums.astype(object) * magnitude(inputs) if product_bound(inputs, weights) > INT64_MAX
-                      else sums * magnitude(inputs))
+    """(sum of the negative products, sum of the positive ones) of each output, (G, M, N): no partial sum lies outside."""
+    absolute = absolute_product(inputs, weights)
+    return np.asarray((products - absolute) >> 1), np.asarray((products + absolute) >> 1)
 
 
 def _parts(outputs: int, steps: int) -> Iterator[slice]:

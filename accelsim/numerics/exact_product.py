@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from accelsim.numerics.integer_array import INT64_MAX, Integers, magnitude, narrowed
 
@@ -18,7 +18,7 @@ _FLOAT32_EXACT, _FLOAT64_EXACT = 2**24, 2**53
 
 
 def matrix_product(left: NDArray[Any], right: NDArray[Any]) -> Integers:
-    """``left @ right^T`` of integers: (M, K) and (N, K) to (M, N), or (B, M, K) and (B, N, K) to (B, M, N).
+    """``left @ right^T`` of integers: (..., M, K) and (..., N, K) to (..., M, N).
 
     Returns
     -------
@@ -29,19 +29,33 @@ def matrix_product(left: NDArray[Any], right: NDArray[Any]) -> Integers:
     >>> matrix_product(np.array([[1, 2]], np.int8), np.array([[3, 4], [5, -6]], np.int8)).tolist()
     [[11, -7]]
     """
-    bound = product_bound(left, right)
+    kind = exact_kind(product_bound(left, right))
+    product = left.astype(kind) @ np.swapaxes(right.astype(kind), -1, -2)
+    return narrowed(np.asarray(product, dtype=object)) if kind is object else np.asarray(product).astype(np.int64)
+
+
+def absolute_product(left: NDArray[Any], right: NDArray[Any]) -> Integers:
+    """``|left| @ |right|^T``: the sum of the products' magnitudes, as `matrix_product`.
+
+    >>> absolute_product(np.array([[-128, 2]], np.int8), np.array([[3, -4]], np.int8)).tolist()
+    [[392]]
+    """
+    kind = exact_kind(product_bound(left, right))
+    product = np.abs(left.astype(kind)) @ np.swapaxes(np.abs(right.astype(kind)), -1, -2)
+    return narrowed(np.asarray(product, dtype=object)) if kind is object else np.asarray(product).astype(np.int64)
+
+
+def exact_kind(bound: int) -> DTypeLike:
+    """The fastest type in which sums of products stay exact, if no partial sum is larger than `bound` in magnitude.
+
+    >>> [np.dtype(exact_kind(2**bits)).name for bits in (24, 53, 62, 63)]
+    ['float32', 'float64', 'int64', 'object']
+    """
+    if bound <= _FLOAT32_EXACT:
+        return np.float32
     if bound <= _FLOAT64_EXACT:
-        return np.asarray(float_product(left, right, bound)).astype(np.int64)
-    transposed = np.swapaxes(right, -1, -2)
-    if bound <= INT64_MAX:
-        return np.asarray(left.astype(np.int64) @ transposed.astype(np.int64))
-    return narrowed(np.asarray(left.astype(object) @ transposed.astype(object), dtype=object))
-
-
-def float_product(left: NDArray[Any], right: NDArray[Any], bound: int) -> NDArray[Any]:
-    """The same, left in the float32 or float64 in which it was computed exactly; `bound` at most 2^53."""
-    kind = np.float32 if bound <= _FLOAT32_EXACT else np.float64
-    return np.asarray(left.astype(kind) @ np.swapaxes(right.astype(kind), -1, -2))
+        return np.float64
+    return np.int64 if bound <= INT64_MAX else object
 
 
 def product_bound(left: NDArray[Any], right: NDArray[Any]) -> int:
@@ -50,5 +64,11 @@ def product_bound(left: NDArray[Any], right: NDArray[Any]) -> int:
         return 0
     if right.dtype == object or magnitude(right) * right.shape[-1] > INT64_MAX:
         return magnitude(left) * magnitude(right) * int(right.shape[-1])
-    largest = np.abs(right.astype(np.int64)).sum(axis=-1).max()
-    return magnitude(left) * int(largest)
+    return magnitude(left) * int(np.max(magnitude_sums(right)))
+
+
+def magnitude_sums(weights: NDArray[Any]) -> Integers:
+    """``sum_k |w_k|`` of each row, (..., N)."""
+    kind = exact_kind(magnitude(weights) * int(weights.shape[-1]))
+    sums = np.abs(weights.astype(kind)).sum(axis=-1)
+    return narrowed(np.asarray(sums, dtype=object)) if kind is object else np.asarray(sums).astype(np.int64)

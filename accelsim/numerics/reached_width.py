@@ -59,48 +59,42 @@ def reached_width(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *
 
     Parameters
     ----------
-    inputs, weights : integers (M, K) and (N, K).
-    held : (M, N) or (N,): what the accumulators hold at the start: the bias, or 0.
+    inputs, weights : integers (G, M, K) and (G, N, K).
+    held : (G, M, N), or a shape that broadcasts to it: what the accumulators hold at the start: the bias, or 0.
     known : widths found elsewhere in the layer, which spare looking at narrower sums.
     products : ``inputs @ weights^T``, if it is there already.
 
     Examples
     --------
-    >>> x, w = np.array([[100, 100, -100]]), np.array([[1, 1, 1]])
+    >>> x, w = np.array([[[100, 100, -100]]]), np.array([[[1, 1, 1]]])
     >>> reached_width(x, w, np.zeros(1, np.int64), order=AdditionOrder("products", (3,)))
     ReachedWidth(running_bits=9, wire_bits=1, final_bits=8)
     """
     products = matrix_product(inputs, weights) if products is None else products
-    held = np.broadcast_to(held, products.shape)
     final = signed_bits(*extremes(total(held, products)))
     found = ReachedWidth(max(final, signed_bits(*extremes(held))), 1, final).joined(known or ReachedWidth())
     low, high = partial_sum_range(inputs, weights, products)
-    candidates = _Candidates(np.minimum(held, 0) + low, np.maximum(held, 0) + high)
-    least = found.running_bits if order.kind != "column_sums" else min(found.running_bits, found.wire_bits)
-    for m, n in candidates.parts(_CHUNK_PRODUCTS // max(1, weights.shape[1]), least):
-        if not candidates.may_need_more(m, n, least):
-            break
-        found = found.joined(_walked(inputs[m], weights[n], held[m, n], order))
-        least = found.running_bits if order.kind != "column_sums" else min(found.running_bits, found.wire_bits)
+    reach = np.maximum(np.maximum(held, 0) + high, -(np.minimum(held, 0) + low) - 1)
+    size, held = max(1, _CHUNK_PRODUCTS // max(1, weights.shape[2])), np.broadcast_to(held, products.shape)
+    for g, m, n in _widest_first(reach, _least(found, order), size):
+        if int(reach[g[0], m[0], n[0]]) < 1 << (_least(found, order) - 1):
+            break  # no output from here on could need more bits
+        found = found.joined(_walked(inputs[g, m], weights[g, n], held[g, m, n], order))
     return found
 
 
-class _Candidates:
-    """Outputs in the order of the width that their partial sums could need at most."""
+def _least(found: ReachedWidth, order: AdditionOrder) -> int:
+    """A partial sum of this many bits tells nothing new."""
+    return min(found.running_bits, found.wire_bits) if order.kind == "column_sums" else found.running_bits
 
-    def __init__(self, low: Integers, high: Integers) -> None:
-        self._reach = np.maximum(high, -low - 1)
 
-    def parts(self, size: int, bits: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        places = np.flatnonzero(self._reach.ravel() >= 1 << (bits - 1))
-        places = places[np.argsort(-self._reach.ravel()[places], kind="stable")]
-        for first in range(0, places.size, max(1, size)):
-            m, n = np.divmod(places[first:first + max(1, size)], self._reach.shape[1])
-            yield m, n
-
-    def may_need_more(self, m: NDArray[np.int64], n: NDArray[np.int64], bits: int) -> bool:
-        """Whether the widest of these, the first, could need more than `bits`."""
-        return int(self._reach[m[0], n[0]]) >= 1 << (bits - 1)
+def _widest_first(reach: Integers, bits: int, size: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
+    """Indices of the outputs whose partial sums may need more than `bits`, `size` at a time."""
+    flat = reach.ravel()
+    places = np.flatnonzero(flat >= 1 << (bits - 1))
+    places = places[np.argsort(-flat[places], kind="stable")]
+    for first in range(0, places.size, size):
+        yield np.unravel_index(places[first:first + size], reach.shape)
 
 
 def _walked(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, order: AdditionOrder) -> ReachedWidth:

@@ -47,11 +47,10 @@ def naive_output(products, held, order, accumulator, wires, place):
 
 def naive(x, w, held, order, accumulator, wires):
     result, events = np.zeros_like(held), []
-    for m in range(x.shape[0]):
-        for n in range(w.shape[0]):
-            products = [int(a) * int(b) for a, b in zip(x[m], w[n], strict=True)]
-            result[m, n], found = naive_output(products, int(held[m, n]), order, accumulator, wires, (m, n))
-            events.extend(found)
+    for g, m, n in np.ndindex(held.shape):
+        products = [int(a) * int(b) for a, b in zip(x[g, m], w[g, n], strict=True)]
+        result[g, m, n], found = naive_output(products, int(held[g, m, n]), order, accumulator, wires, (g, m, n))
+        events.extend(found)
     return result, events
 
 
@@ -68,12 +67,13 @@ def cases(draw):
     order = AdditionOrder(kind, tuple(draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     m, n, bits = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.sampled_from([2, 4, 8, 16]))
-    x = rng.integers(-(2**bits) + 1, 2**bits, (m, order.length))
-    w = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (n, order.length))
+    groups = draw(st.integers(1, 3))
+    x = rng.integers(-(2**bits) + 1, 2**bits, (groups, m, order.length))
+    w = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (groups, n, order.length))
     overflow = draw(st.sampled_from(["wrap", "saturate"]))
     accumulator = Register(draw(st.integers(max(3, bits), 2 * bits + 5)), overflow)
     wires = Register(draw(st.integers(max(3, bits), 2 * bits + 5)), overflow)
-    held = rng.integers(accumulator.min, accumulator.max, (m, n), endpoint=True)
+    held = rng.integers(accumulator.min, accumulator.max, (groups, m, n), endpoint=True)
     return x, w, held, order, accumulator, wires
 
 
@@ -90,9 +90,9 @@ def test_values_and_events_equal_the_naive_walk(case):
 @pytest.mark.parametrize("kind", ["products", "column_sums", "fold_sums"])
 def test_64_bit_registers_and_32_bit_operands_are_exact(kind, overflow):
     rng = np.random.default_rng(5)
-    x, w = rng.integers(-(2**31), 2**31, (3, 9)), rng.integers(-(2**31), 2**31, (2, 9))
-    x[0], w[0] = -(2**31), -(2**31)
-    case = (x, w, np.full((3, 2), 2**62), AdditionOrder(kind, (4, 4, 1)), Register(64, overflow), Register(63, overflow))
+    x, w = rng.integers(-(2**31), 2**31, (1, 3, 9)), rng.integers(-(2**31), 2**31, (1, 2, 9))
+    x[0, 0], w[0, 0] = -(2**31), -(2**31)
+    case = (x, w, np.full((1, 3, 2), 2**62), AdditionOrder(kind, (4, 4, 1)), Register(64, overflow), Register(63, overflow))
     result, events = run(*case)
     expected, expected_events = naive(*case)
     assert result.tolist() == expected.tolist()
@@ -104,9 +104,9 @@ def test_many_outputs_are_walked_in_parts_with_every_event():
     rng = np.random.default_rng(3)
     x, w = rng.integers(-128, 128, (3000, 40), dtype=np.int8), rng.integers(-127, 128, (20, 40), dtype=np.int8)
     order, register, wires = AdditionOrder("column_sums", (16, 16, 8)), Register(16, "wrap"), Register(18, "wrap")
-    result, events = run(x, w, np.zeros((3000, 20), np.int64), order, register, wires)
+    result, events = run(x[None], w[None], np.zeros((1, 3000, 20), np.int64), order, register, wires)
     exact = x.astype(np.int64) @ w.T.astype(np.int64)
-    np.testing.assert_array_equal(result, (exact + 2**15) % 2**16 - 2**15)
+    np.testing.assert_array_equal(result[0], (exact + 2**15) % 2**16 - 2**15)
     prefix = np.cumsum(x.astype(np.int64)[:, None, :] * w[None], axis=2)
     folds = np.stack([prefix[..., 15], prefix[..., 31] - prefix[..., 15], prefix[..., 39] - prefix[..., 31]], axis=2)
     turns = (np.cumsum(folds, axis=2) + 2**15) >> 16

@@ -18,9 +18,9 @@ def cases(draw):
     order = AdditionOrder(kind, tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     top = draw(st.sampled_from([2, 9, 130, 40_000]))
-    x = rng.integers(-top, top, (draw(st.integers(1, 6)), order.length))
-    w = rng.integers(-top, top, (draw(st.integers(1, 5)), order.length))
-    return x, w, rng.integers(-top, top, w.shape[0]), order
+    x = rng.integers(-top, top, (2, draw(st.integers(1, 6)), order.length))
+    w = rng.integers(-top, top, (2, draw(st.integers(1, 5)), order.length))
+    return x, w, rng.integers(-top, top, (2, 1, w.shape[1])), order
 
 
 def bits_of(values):
@@ -35,19 +35,18 @@ def bits_of(values):
 def test_widths_equal_those_of_every_partial_sum(case):
     x, w, bias, order = case
     running, wires, final = [0], [0], [0]
-    for m in range(x.shape[0]):
-        for n in range(w.shape[0]):
-            value, k = int(bias[n]), 0
+    for g, m, n in np.ndindex(2, x.shape[1], w.shape[1]):
+        value, k = int(bias[g, 0, n]), 0
+        running.append(value)
+        for length in order.pieces:
+            column = 0
+            for product in (int(a) * int(b) for a, b in zip(x[g, m, k:k + length], w[g, n, k:k + length], strict=True)):
+                column += product
+                wires.append(column)
+                running.extend([value + column] if order.kind == "products" else [])
+            value, k = value + column, k + length
             running.append(value)
-            for length in order.pieces:
-                column = 0
-                for product in (int(a) * int(b) for a, b in zip(x[m, k:k + length], w[n, k:k + length], strict=True)):
-                    column += product
-                    wires.append(column)
-                    running.extend([value + column] if order.kind == "products" else [])
-                value, k = value + column, k + length
-                running.append(value)
-            final.append(value)
+        final.append(value)
     expected = ReachedWidth(bits_of(running), bits_of(wires) if order.kind == "column_sums" else 1, bits_of(final))
     assert reached_width(x, w, bias, order=order) == expected
 
@@ -60,7 +59,7 @@ def test_nothing_overflows_at_the_widths_reached_and_something_does_one_bit_belo
 
     def overflows(accumulator_bits, wire_bits):
         found = []
-        held = np.broadcast_to(bias, (x.shape[0], w.shape[0]))
+        held = np.broadcast_to(bias, (2, x.shape[1], w.shape[1]))
         accumulate(x, w, held, order=order, told=found.append, accumulator=Register(accumulator_bits, "wrap"),
                    wires=Register(wire_bits, "wrap"))
         return sum(events.m.size for events in found)
@@ -68,5 +67,5 @@ def test_nothing_overflows_at_the_widths_reached_and_something_does_one_bit_belo
     assert overflows(reached.running_bits, reached.wire_bits) == 0
     if reached.wire_bits > 1:
         assert overflows(reached.running_bits, reached.wire_bits - 1) > 0
-    if reached.running_bits > bits_of([0, *bias.tolist()]):  # below, the bias itself does not fit
+    if reached.running_bits > bits_of([0, *bias.ravel().tolist()]):  # below, the bias itself does not fit
         assert overflows(reached.running_bits - 1, 64) > 0
