@@ -38,19 +38,17 @@ class ReachedWidth:
 
     Parameters
     ----------
-    running_bits : the accumulator, after each of its additions, the bias included where it is preloaded.
-    wire_bits : the column sums between PEs; 1 in grids that have none.
+    running_bits : accumulators and, in grids that have them, the wires between PEs, after each of their additions: at this
+        width nothing overflows, one bit below something does. What the accumulator starts from counts.
     final_bits : the accumulator at the end.
     """
 
     running_bits: int = 1
-    wire_bits: int = 1
     final_bits: int = 1
 
     def joined(self, other: ReachedWidth) -> ReachedWidth:
         """What both need."""
-        return ReachedWidth(max(self.running_bits, other.running_bits), max(self.wire_bits, other.wire_bits),
-                            max(self.final_bits, other.final_bits))
+        return ReachedWidth(max(self.running_bits, other.running_bits), max(self.final_bits, other.final_bits))
 
 
 def reached_width(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *, order: AdditionOrder,
@@ -68,24 +66,19 @@ def reached_width(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *
     --------
     >>> x, w = np.array([[[100, 100, -100]]]), np.array([[[1, 1, 1]]])
     >>> reached_width(x, w, np.zeros(1, np.int64), order=AdditionOrder("products", (3,)))
-    ReachedWidth(running_bits=9, wire_bits=1, final_bits=8)
+    ReachedWidth(running_bits=9, final_bits=8)
     """
     products = matrix_product(inputs, weights) if products is None else products
     final = signed_bits(*extremes(total(held, products)))
-    found = ReachedWidth(max(final, signed_bits(*extremes(held))), 1, final).joined(known or ReachedWidth())
+    found = ReachedWidth(max(final, signed_bits(*extremes(held))), final).joined(known or ReachedWidth())
     low, high = partial_sum_range(inputs, weights, products)
     reach = np.maximum(np.maximum(held, 0) + high, -(np.minimum(held, 0) + low) - 1)
     size, held = max(1, _CHUNK_PRODUCTS // max(1, weights.shape[2])), np.broadcast_to(held, products.shape)
-    for g, m, n in _widest_first(reach, _least(found, order), size):
-        if int(reach[g[0], m[0], n[0]]) < 1 << (_least(found, order) - 1):
+    for g, m, n in _widest_first(reach, found.running_bits, size):
+        if int(reach[g[0], m[0], n[0]]) < 1 << (found.running_bits - 1):
             break  # no output from here on could need more bits
         found = found.joined(_walked(inputs[g, m], weights[g, n], held[g, m, n], order))
     return found
-
-
-def _least(found: ReachedWidth, order: AdditionOrder) -> int:
-    """A partial sum of this many bits tells nothing new."""
-    return min(found.running_bits, found.wire_bits) if order.kind == "column_sums" else found.running_bits
 
 
 def _widest_first(reach: Integers, bits: int, size: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
@@ -110,4 +103,5 @@ def _walked(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, order: 
     if order.kind == "fold_sums":
         return ReachedWidth(running_bits=running)
     before = np.concatenate([np.zeros_like(prefix[:, :1]), prefix[:, ends[:-1]]], axis=1)
-    return ReachedWidth(running, signed_bits(*extremes(prefix - np.repeat(before, order.pieces, axis=1))))
+    columns = signed_bits(*extremes(prefix - np.repeat(before, order.pieces, axis=1)))
+    return ReachedWidth(running_bits=max(running, columns))
