@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from accelsim.energy.layer_energy import layer_energy_pj
 from accelsim.energy.traffic_energy import traffic_cost
+from accelsim.errors import NumericsError, WorkloadError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import run_program
 from accelsim.machine.identities import check_lower_bounds, check_network_bounds
 from accelsim.machine.layer_run import LayerRun
+from accelsim.machine.sample_runs import FedOutputs, ToldOutput, run_samples
+from accelsim.mapping.lowering import executed_macs
 from accelsim.mapping.mapper import Mapper
 from accelsim.mapping.network_mapping import map_network
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.program import LayerProgram, Program
+from accelsim.mapping.range_pass import with_range_passes
 from accelsim.results.counts import Counts
 from accelsim.results.layer_result import LayerResult
+from accelsim.results.layer_values import LayerValues
 from accelsim.results.network_result import NetworkResult
 from accelsim.version import __version__
+from accelsim.workload.input_values import samples
 from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
+from accelsim.workload.quantized_network import QuantizedNetwork
 
 #: Called as layers are mapped and then run: (done, all, name of the layer); `all` is twice the number of layers.
 Progress = Callable[[int, int, str], None]
 
+#: Whose requantization rule a run with integers follows.
+Rounding = Literal["hardware", "model"]
+
 
 def simulate(
-    accelerator: Accelerator, network: Network, *, options: MappingOptions | None = None,
-    records_timeline: bool = False, progress: Progress | None = None
+    accelerator: Accelerator, network: Network | QuantizedNetwork, *, options: MappingOptions | None = None,
+    records_timeline: bool = False, progress: Progress | None = None, inputs: Mapping[str, NDArray[Any]] | None = None,
+    rounding: Rounding = "hardware", event_limit: int = 100, told: ToldOutput | None = None,
+    fed: FedOutputs | None = None, trial_bits: Sequence[int] = ()
 ) -> NetworkResult:
     """Map a network onto an accelerator, run it there cycle by cycle, and count what it cost.
 
@@ -37,6 +52,14 @@ def simulate(
     options : of the mapping; the defaults if left out.
     records_timeline : also collect every unit's spans and every counter's samples (for `report.timeline`).
     progress : told after each layer is mapped, and again after it has run.
+    inputs : arrays by the model's input names (`workload.input_values.samples`): the run carries their integers through the
+        machine. The network must be quantized. Several samples run one after the other; no cycle depends on the integers.
+    rounding : "hardware": the accelerator's requantizer's rule; "model": the rule of the model's own runtime.
+    event_limit : overflow events that are kept whole, per layer; all are counted.
+    told : of every layer's output, sample after sample: the number of the sample, the layer's name, the integers.
+    trial_bits : accumulator widths to be tried beside the run: its own accumulators are then taken to be wide enough, and
+        `LayerResult.values.trials` tells what each narrower width would have given.
+    fed : of a sample's number, outputs by layer that the layer's readers get instead of its own.
 
     Returns
     -------
@@ -45,6 +68,8 @@ def simulate(
     Raises
     ------
     MappingError : a layer that fits nowhere on this accelerator.
+    WorkloadError : inputs that are not the model's, or inputs of a network without integers.
+    NumericsError : integers that the rule or the accumulators (``overflow: error``) do not take.
 
     Examples
     --------
@@ -54,19 +79,42 @@ def simulate(
     True
     """
     options = options or MappingOptions()
-    count = len(network.layers)
-    program = plan(accelerator, network, options=options, progress=progress)
-    runs, timeline = run_program(
-        accelerator, program, records_timeline=records_timeline,
-        progress=None if progress is None else lambda done, name: progress(count + done, 2 * count, name))
-    for layer, run in zip(network.layers, runs, strict=True):
-        assert run.counts.macs == layer.macs, f"{layer.name}: {run.counts.macs} MACs were executed of {layer.macs}"
-    _check_bounds(accelerator, runs, options)
-    layers = tuple(_layer_result(layer, steps, run, accelerator)
-                   for layer, steps, run in zip(network.layers, program.layers, runs, strict=True))
+    quantized = network if isinstance(network, QuantizedNetwork) else None
+    described = network.network if isinstance(network, QuantizedNetwork) else network
+    _check_widths(trial_bits)
+    given = samples(_with_integers(quantized, described), inputs) if inputs is not None else []
+    count = len(described.layers)
+    program = plan(accelerator, described, options=options, progress=progress)
+    ran = None if progress is None else lambda done, name: progress(count + done, 2 * count, name)
+    rule, carried = None, None
+    if quantized is not None and given:
+        rule = quantized.rule if rounding == "model" else accelerator.requantizer.rule
+        carried = run_samples(accelerator, program, quantized, given, rule=rule, event_limit=event_limit, told=told, fed=fed,
+                              trial_bits=trial_bits, records_timeline=records_timeline, progress=ran)
+        runs, timeline = carried.runs, carried.timeline
+    else:
+        runs, timeline = run_program(accelerator, program, records_timeline=records_timeline, progress=ran)
+    executed = with_range_passes(described, accelerator).layers
+    _check(accelerator, executed, runs, options)
+    layers = tuple(_layer_result(layer, steps, run, accelerator, carried.values.get(layer.name) if carried else None)
+                   for layer, steps, run in zip(executed, program.layers, runs, strict=True))
     return NetworkResult(
-        network=network.name, accelerator=accelerator, network_fingerprint=network.fingerprint, options=options.to_text(),
-        layers=layers, version=__version__, unsupported=dict(network.unsupported), timeline=timeline)
+        network=described.name, accelerator=accelerator, network_fingerprint=described.fingerprint,
+        options=options.to_text(), layers=layers, version=__version__, unsupported=dict(described.unsupported),
+        timeline=timeline, rounding=rule.scheme if rule else "", outputs=carried.outputs if carried else {})
+
+
+def _check_widths(widths: Sequence[int]) -> None:
+    for bits in widths:
+        if not 2 <= bits <= 64:
+            raise NumericsError(f"expected widths of 2 to 64 bits, got {bits}", field="trial_bits")
+
+
+def _with_integers(quantized: QuantizedNetwork | None, network: Network) -> QuantizedNetwork:
+    if quantized is None:
+        raise WorkloadError("expected a network with integers for a run with inputs, got shapes and widths alone",
+                            field=network.name)
+    return quantized
 
 
 def plan(
@@ -84,9 +132,11 @@ def plan(
         (run,), _ = run_program(accelerator, Program((program,)))
         if options.objective == "latency":
             return run.total_cycles
-        pj = sum(layer_energy_pj(_counts(run, accelerator), accelerator, total_cycles=run.total_cycles).values())
+        pj = sum(layer_energy_pj(_counts(run, accelerator), accelerator, total_cycles=run.total_cycles,
+                                 quantization=program.quantization).values())
         return pj if options.objective == "energy" else pj * run.total_cycles
 
+    network = with_range_passes(network, accelerator)
     count = 2 * len(network.layers)
     return map_network(network, Mapper(accelerator, options, traffic_cost(accelerator), prove),
                        told=None if progress is None else lambda done, name: progress(done, count, name))
@@ -101,7 +151,8 @@ def _counts(run: LayerRun, accelerator: Accelerator, layer: Layer | None = None)
     return replace(run.counts, mac_weight_bits=widths[0], mac_input_bits=widths[1])
 
 
-def _layer_result(layer: Layer, program: LayerProgram, run: LayerRun, accelerator: Accelerator) -> LayerResult:
+def _layer_result(layer: Layer, program: LayerProgram, run: LayerRun, accelerator: Accelerator,
+                  values: LayerValues | None) -> LayerResult:
     counts = _counts(run, accelerator, layer)
     return LayerResult(
         name=layer.name, kind=layer.kind, shape=layer.shape_text, unit=program.unit, mapping=program.mapping,
@@ -109,14 +160,16 @@ def _layer_result(layer: Layer, program: LayerProgram, run: LayerRun, accelerato
         start_cycle=run.start_cycle, end_cycle=run.end_cycle, ideal_cycles=run.ideal_cycles,
         compute_cycles=run.compute_cycles, stall_cycles=run.stall_cycles, steps=len(program.steps),
         dram_cycles=run.dram_cycles, peak_buffer_bytes=run.peak_buffer_bytes, counts=counts,
-        energy_pj=layer_energy_pj(counts, accelerator, total_cycles=run.total_cycles),
-        peak_macs_per_cycle=accelerator.peak_macs_per_cycle)
+        energy_pj=layer_energy_pj(counts, accelerator, total_cycles=run.total_cycles, quantization=program.quantization),
+        quantization=program.quantization,
+        peak_macs_per_cycle=accelerator.peak_macs_per_cycle, values=values)
 
 
-def _check_bounds(
-    accelerator: Accelerator, runs: tuple[LayerRun, ...], options: MappingOptions
-) -> None:
-    """Identity 3: nothing beats the hardware's peaks."""
+def _check(accelerator: Accelerator, layers: tuple[Layer, ...], runs: tuple[LayerRun, ...], options: MappingOptions) -> None:
+    """Identities 2 and 3: every MAC was executed, and nothing beats the hardware's peaks."""
+    for layer, run in zip(layers, runs, strict=True):
+        expected = executed_macs(layer, accelerator)
+        assert run.counts.macs == expected, f"{layer.name}: {run.counts.macs} MACs were executed of {expected}"
     if options.keeps_activations or options.prefetches_weights:
         check_network_bounds(runs, accelerator)
         return

@@ -71,7 +71,9 @@ def _facts(chip: Accelerator, summary: AcceleratorSummary) -> list[tuple[str, st
             )
         )
     facts += [
-        ("accumulators", format_size(summary.accumulator_bytes)),
+        ("accumulators", _accumulators(summary)),
+        ("requantizer", f"{chip.requantizer.lanes} outputs/cycle, {_scheme(chip)}"),
+        ("zero points", _zero_points(summary)),
         (
             "DRAM",
             f"{format_scaled(chip.dram.bandwidth_bytes_per_second, 'B/s')}, {summary.dram_bytes_per_cycle:.4g} B/cycle",
@@ -82,6 +84,27 @@ def _facts(chip: Accelerator, summary: AcceleratorSummary) -> list[tuple[str, st
     facts += _areas(chip)
     facts += [("unconfirmed" if place == 0 else "", path) for place, path in enumerate(summary.unconfirmed)]
     return facts
+
+
+def _accumulators(summary: AcceleratorSummary) -> str:
+    wires = summary.partial_sum_bits
+    between = f"; {wires} bits between PEs" if wires not in (None, summary.accumulator_bits) else ""
+    overflow = {"wrap": "wrap", "saturate": "saturate", "error": "stop the run"}[summary.overflow]
+    return f"{format_size(summary.accumulator_bytes)}, {summary.accumulator_bits} bits that {overflow} on overflow{between}"
+
+
+def _scheme(chip: Accelerator) -> str:
+    """The rule by its name, with the options that the description gives it."""
+    requantizer = chip.requantizer
+    if requantizer.multiplier_bits is not None:
+        return f"{requantizer.scheme} with {requantizer.multiplier_bits}-bit multipliers"
+    return requantizer.scheme + (f", {requantizer.rounding}" if requantizer.rounding is not None else "")
+
+
+def _zero_points(summary: AcceleratorSummary) -> str:
+    inputs = {"fold_into_bias": "folded into the bias", "subtract": "subtracted before the grid"}[summary.zero_points]
+    weights = "a row-sum unit" if summary.has_row_sum_unit else "an extra channel on the grid"
+    return f"of inputs {inputs}; of weights by {weights}"
 
 
 def _areas(chip: Accelerator) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from accelsim.cli.accumulators import accumulators
 from accelsim.cli.check import check
 from accelsim.cli.compare import compare
 from accelsim.cli.output import print_text
@@ -26,7 +27,7 @@ from accelsim.version import __version__
 OUR_BUG, USERS_MISTAKE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(name="accelsim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (simulate, compare, program, check, presets, schema):
+for command in (simulate, accumulators, compare, program, check, presets, schema):
     app.command(command.__name__)(command)
 
 

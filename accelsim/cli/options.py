@@ -14,13 +14,15 @@ from accelsim.errors import AccelsimError
 
 if TYPE_CHECKING:
     from accelsim.mapping.options import MappingOptions
+    from accelsim.simulation import Rounding
     from accelsim.workload.network import Network
+    from accelsim.workload.quantized_network import QuantizedNetwork
 
 ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="An .onnx model, a SCALE-Sim .csv, a .yaml layer list, or a shipped network's name.",
+        help="An .onnx or .tflite model, a SCALE-Sim .csv, a .yaml layer list, or a shipped network's name.",
         show_default=False,
     ),
 ]
@@ -75,11 +77,30 @@ OutOption = Annotated[
     ),
 ]
 
+InputsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        metavar="FILE",
+        help="Arrays by the model's input names (.npz): carry their integers through the machine.",
+        show_default=False,
+    ),
+]
+RoundingOption = Annotated[
+    str,
+    typer.Option(
+        "--rounding",
+        metavar="hardware|model",
+        help="With --inputs: the accelerator's own rule of requantization, or that of the model's runtime.",
+    ),
+]
+
 #: Widths that tensors of a model may be given.
 WIDEST_BITS = 32
 
 _SHAPE = re.compile(r"(.+)=([1-9][0-9]{0,9}(?:x[1-9][0-9]{0,9})*)")
 _PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=([0-9]{1,18})")
+_WIDTHS = re.compile(r"[0-9]{1,2}(?:,[0-9]{1,2})*")
 _BITS = re.compile(r"([0-9]{1,3})/([0-9]{1,3})")
 
 
@@ -139,6 +160,28 @@ def parse_parameters(texts: Sequence[str]) -> dict[str, int]:
     return parameters
 
 
+def parse_rounding(text: str) -> Rounding:
+    """Whose rule.
+
+    >>> parse_rounding("model")
+    'model'
+    """
+    if text not in ("hardware", "model"):
+        raise AccelsimError(f"expected hardware or model, got {text}", field="--rounding")
+    return cast("Rounding", text)
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Widths of accumulators, the widest first.
+
+    >>> parse_widths("16,20,16")
+    (20, 16)
+    """
+    if not _WIDTHS.fullmatch(text) or any(not 2 <= int(bits) <= 64 for bits in text.split(",")):
+        raise AccelsimError(f"expected widths from 2 to 64 such as 16,20,24, got {text}", field="--bits")
+    return tuple(sorted({int(bits) for bits in text.split(",")}, reverse=True))
+
+
 def mapping_options(*, objective: str, keeps_activations: bool, prefetches_weights: bool) -> MappingOptions:
     """The mapper's options, or the objective's legal values."""
     from accelsim.mapping.options import MappingOptions, Objective
@@ -174,6 +217,14 @@ class ModelOptions:
             parameters=self.parameters,
             strict=self.is_strict,
         )
+
+    def load_integers(self, model: str) -> QuantizedNetwork:
+        """The same with the integers that the model holds."""
+        from accelsim.workload.load import load_quantized_network
+
+        if self.parameters:
+            raise AccelsimError("a model with integers has no sizes to set", field="--set")
+        return load_quantized_network(model, batch=self.batch, shapes=self.shapes)
 
 
 def model_options(

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from accelsim.cli import options as given
+from accelsim.cli.integers import Differences, check_document, print_values, run_integers
 from accelsim.cli.output import print_json, print_remark, print_table, print_text, progress_bar
+from accelsim.errors import AccelsimError
 from accelsim.results.network_result import NetworkResult
 
 
@@ -25,6 +27,21 @@ def simulate(
     keeps_activations: given.KeepOption = False,
     prefetches_weights: given.PrefetchOption = False,
     is_strict: given.StrictOption = False,
+    inputs: given.InputsOption = None,
+    rounding: given.RoundingOption = "hardware",
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="litert|onnxruntime",
+            help="With --inputs: compare every layer's integers with that runtime's.",
+            show_default=False,
+        ),
+    ] = None,
+    events: Annotated[
+        int,
+        typer.Option("--events", min=0, metavar="N", help="With --inputs: overflow events per layer that are told whole."),
+    ] = 100,
     timeline: Annotated[
         Path | None,
         typer.Option(
@@ -48,27 +65,37 @@ def simulate(
     from accelsim.report.writer import check_file_writable, check_writable
 
     widths = given.parse_bits(bits)
+    rule = given.parse_rounding(rounding)
     reading = given.model_options(batch=batch, shapes=shapes, parameters=parameters, is_strict=is_strict)
     choices = given.mapping_options(
         objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
     )
+    if check is not None and inputs is None:
+        raise AccelsimError("expected --inputs for a comparison of integers, got none", field="--check")
     if out is not None:
         check_writable(out)
     if timeline is not None:
         check_file_writable(timeline)
 
     from accelsim.hardware.loader import load_accelerator
-    from accelsim.simulation import simulate as run
 
     chip = load_accelerator(accelerator)
-    network = reading.load(model, widths)
-    with progress_bar(network.name) as progress:
-        result = run(chip, network, options=choices, records_timeline=timeline is not None, progress=progress)
+    if inputs is None:
+        from accelsim.simulation import simulate as run
+
+        network = reading.load(model, widths)
+        with progress_bar(network.name) as progress:
+            result = run(chip, network, options=choices, records_timeline=timeline is not None, progress=progress)
+        differences = None
+    else:
+        result, differences = run_integers(
+            chip, reading.load_integers(model), inputs, rounding=rule, runtime=check, options=choices, event_limit=events,
+            records_timeline=timeline is not None)
     _write(result, out, timeline)
     if is_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({"check": check_document(differences)} if differences is not None else {}))
     else:
-        _print(result, top)
+        _print(result, top, differences)
 
 
 def _write(result: NetworkResult, out: Path | None, timeline: Path | None) -> None:
@@ -84,11 +111,13 @@ def _write(result: NetworkResult, out: Path | None, timeline: Path | None) -> No
         print_remark(f"timeline: {timeline}")
 
 
-def _print(result: NetworkResult, top: int) -> None:
+def _print(result: NetworkResult, top: int, differences: Differences | None) -> None:
     from accelsim.report.headlines import headlines
     from accelsim.report.tables import layer_table
 
     print_table(lambda width: layer_table(result, top=top, width=width))
+    if result.has_values:
+        print_values(result, differences)
     print_text(", ".join(f"{headline.label} {headline.value}" for headline in headlines(result)))
     if result.unsupported:
         operators = ", ".join(f"{name} x{count}" for name, count in result.unsupported.items())

@@ -1,8 +1,9 @@
 """Silicon area of the parts whose area somebody published: PEs and memories.
 
-Model: one multiplier at the grid's native widths and one adder of the accumulator's width in every PE (times the
-pixels); every bit of accumulator and buffer memory at the table's area per bit. Left out: registers, requantizer, vector
-unit, DMA, control, wires between the parts.
+Model: one multiplier at the grid's native widths (the input's one bit wider where its zero point is subtracted) and one
+adder as wide as the partial sums in every PE (times the pixels); adders of the accumulators' width in a row-sum unit; every
+bit of accumulator and buffer memory at the table's area per bit. Left out: registers, requantizer, vector unit, DMA,
+control, wires between the parts.
 """
 
 from __future__ import annotations
@@ -43,15 +44,18 @@ def estimate_area(accelerator: Accelerator) -> Area:
     72192.0
     """
     table, precision = accelerator.energy, accelerator.pe_grid.precision
-    multiplier = multiplier_area_um2(table, weight_bits=precision.weight_bits, input_bits=precision.input_bits)
-    adder = adder_area_um2(table, bits=accelerator.accumulators.bits)
-    count = accelerator.pe_grid.multipliers
+    grid = accelerator.pe_grid
+    multiplier = multiplier_area_um2(table, weight_bits=precision.weight_bits,
+                                     input_bits=precision.input_bits + grid.zero_point_bits)
+    adder = adder_area_um2(table, bits=accelerator.partial_sum_bits)
+    wide_adder = adder_area_um2(table, bits=accelerator.accumulators.bits)
     memories = {"accumulators": accelerator.accumulator_bytes}
     memories |= {f"buffers.{name}": buffer.capacity_bytes for name, buffer in accelerator.memory.buffers.items()}
     bit = table.sram_area_um2_per_bit
     areas = {
-        "multipliers": None if multiplier is None else count * multiplier,
-        "adders": None if adder is None else count * adder,
+        "multipliers": None if multiplier is None else grid.multipliers * multiplier,
+        "adders": None if adder is None or wide_adder is None
+        else grid.multipliers * adder + grid.row_sum_adders * wide_adder,
         **{name: None if bit is None else size * 8 * bit for name, size in memories.items()},
     }
     reason = f"the energy table {table.name} has no area for it"

@@ -3,11 +3,15 @@
 ==============  ==============================================================================================
 component       model
 ==============  ==============================================================================================
-multipliers     MACs x one multiplication at the widths at which the PEs really multiplied
-adders          MACs x one addition of the accumulator's width (the narrower levels of an adder tree too)
+multipliers     MACs x one multiplication at the widths at which the PEs really multiplied (inputs one bit wider where
+                their zero point is subtracted before)
+adders          MACs x one addition of the partial sums' width (the narrower levels of an adder tree too), and additions of
+                the accumulator's width in a row-sum unit
 registers       MACs x the bits that a PE hands on, see `register_bits_per_mac`
-accumulators    updates x (read + write) of one accumulator, in an SRAM of one lane's size (lanes are apart)
-requantizer     outputs x (accumulator x 16-bit multiplication, rounding addition, shift as a second addition)
+accumulators    updates x (read + write) of one accumulator, in an SRAM of one lane's size (lanes are apart); a read for each
+                sum of inputs that corrects an accumulator, and a read and a write for each rescaled partial sum
+requantizer     outputs and rescaled sums x (accumulator x 16-bit multiplication, rounding addition, shift as a second
+                addition), one more addition for a rescaled sum; corrections x (z_w x sum of inputs, one addition)
 vector_unit     lane operations x (8 x 8-bit multiplication + 32-bit addition)
 buffers.<name>  bytes read and written x 8 x SRAM bit at the buffer's whole size (banks do not make it cheaper)
 dram            bus bytes (whole bursts) x 8 x DRAM bit
@@ -15,9 +19,9 @@ leakage         idle power x total time
 ==============  ==============================================================================================
 
 Left out: control, clock tree, the network between buffers and grid, instruction fetch, shifting the stationary
-operand into the grid, accumulator preload and the
-requantizer's own reads of the accumulators, idle PEs (taken as clock gated; their leakage is in the idle power), and
-how the values of the operands toggle the wires.
+operand into the grid, accumulator preload and the requantizer's own reads of the accumulators, subtracting the zero
+point of the inputs, idle PEs (taken as clock gated; their leakage is in the idle power), and how the values of the
+operands toggle the wires.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from accelsim.energy.laws import add_pj, multiply_pj, register_pj, sram_pj_per_b
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.energy_table import EnergyTable
 from accelsim.results.counts import Counts
+from accelsim.results.quantization_counts import QuantizationCounts
 
 # A choice: multipliers of 16 to 32 bits are built; tests of requantizers synthesize 32x16 (7605 NAND2) and 32x32 (13942).
 #: Width of the multiplier that scales an accumulator.
@@ -38,7 +43,8 @@ VECTOR_ADD_BITS = 32
 _PJ_PER_MILLIJOULE = 10**9
 
 
-def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: int) -> dict[str, float]:
+def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: int,
+                    quantization: QuantizationCounts | None = None) -> dict[str, float]:
     """Energy by component, every component present, in the unit of the accelerator's energy table.
 
     Parameters
@@ -46,6 +52,7 @@ def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: i
     counts : what happened how often.
     accelerator : what it happened on.
     total_cycles : how long the layer took, for the idle power.
+    quantization : what it did because of how it is quantized; nothing if left out.
 
     Examples
     --------
@@ -64,6 +71,12 @@ def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: i
         "requantizer": counts.requantized_outputs * requantization_pj(table, accumulator_bits=bits),
         "vector_unit": counts.vector_operations * vector_operation_pj(table),
     }
+    if quantization is not None:
+        corrected, rescaled = quantization.corrected_sums, quantization.rescaled_sums
+        energy["adders"] += quantization.row_sum_additions * add_pj(table, bits=bits)
+        energy["accumulators"] += (corrected + 2 * rescaled) * bits * accumulator_bit
+        energy["requantizer"] += corrected * correction_pj(
+            table, accumulator_bits=bits, weight_bits=counts.mac_weight_bits) + rescaled * add_pj(table, bits=bits)
     for name, buffer in accelerator.memory.buffers.items():
         moved = counts.buffer_read_bytes.get(name, 0) + counts.buffer_write_bytes.get(name, 0)
         energy[f"buffers.{name}"] = moved * 8 * sram_pj_per_bit(table, capacity_bytes=buffer.capacity_bytes)
@@ -76,7 +89,8 @@ def register_bits_per_mac(accelerator: Accelerator, *, weight_bits: int, input_b
     """Bits of registers that are written for one MAC.
 
     Systolic: the operands that hop from PE to PE (weight stationary the input, input stationary the weight, output
-    stationary both) and one partial sum of the accumulator's width; the stationary operand's register is only read.
+    stationary both) and one partial sum of its own width; the stationary operand's register is only read. An input whose
+    zero point was subtracted is one bit wider.
     dot_product: the register of a broadcast input is written once for all rows of its column, and the adder tree has no
     register in the PE.
 
@@ -89,11 +103,12 @@ def register_bits_per_mac(accelerator: Accelerator, *, weight_bits: int, input_b
     2.0
     """
     grid = accelerator.pe_grid
+    input_bits += grid.zero_point_bits
     if grid.dataflow == "dot_product":
         return input_bits / grid.rows
     moving = {"weight_stationary": input_bits, "input_stationary": weight_bits,
               "output_stationary": weight_bits + input_bits}[grid.dataflow]
-    return float(moving + accelerator.accumulators.bits)
+    return float(moving + accelerator.partial_sum_bits)
 
 
 def requantization_pj(table: EnergyTable, *, accumulator_bits: int) -> float:
@@ -107,6 +122,19 @@ def requantization_pj(table: EnergyTable, *, accumulator_bits: int) -> float:
     """
     return (multiply_pj(table, weight_bits=accumulator_bits, input_bits=SCALE_BITS)
             + 2 * add_pj(table, bits=accumulator_bits))
+
+
+def correction_pj(table: EnergyTable, *, accumulator_bits: int, weight_bits: int) -> float:
+    """One accumulator less z_w times the sum of its inputs: a multiplication and a subtraction.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_energy_table
+    >>> round(correction_pj(load_energy_table("horowitz_45nm"), accumulator_bits=32, weight_bits=8), 3)
+    0.887
+    """
+    return (multiply_pj(table, weight_bits=accumulator_bits, input_bits=weight_bits)
+            + add_pj(table, bits=accumulator_bits))
 
 
 def vector_operation_pj(table: EnergyTable) -> float:
@@ -141,7 +169,8 @@ def _grid_energy_pj(counts: Counts, accelerator: Accelerator) -> dict[str, float
     weight_bits, input_bits = counts.mac_weight_bits, counts.mac_input_bits
     register_bits = register_bits_per_mac(accelerator, weight_bits=weight_bits, input_bits=input_bits)
     return {
-        "multipliers": counts.macs * multiply_pj(table, weight_bits=weight_bits, input_bits=input_bits),
-        "adders": counts.macs * add_pj(table, bits=accelerator.accumulators.bits),
+        "multipliers": counts.macs * multiply_pj(
+            table, weight_bits=weight_bits, input_bits=input_bits + accelerator.pe_grid.zero_point_bits),
+        "adders": counts.macs * add_pj(table, bits=accelerator.partial_sum_bits),
         "registers": counts.macs * register_bits * register_pj(table, bits=1),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,9 @@ from accelsim.hardware.pe_grid import PeGrid
 from accelsim.hardware.quantity import Frequency, Power, Spec
 from accelsim.hardware.requantizer import Requantizer
 from accelsim.hardware.vector_unit import VectorUnit
+
+if TYPE_CHECKING:
+    from accelsim.numerics.register import Register
 
 
 class Accelerator(Spec):
@@ -68,6 +71,10 @@ class Accelerator(Spec):
         if self.accumulators.bits < max(precision.weight_bits, precision.input_bits):
             raise ValueError(f"accumulators.bits: expected at least the operands' "
                              f"{max(precision.weight_bits, precision.input_bits)} bits, got {self.accumulators.bits}")
+        wires = self.pe_grid.partial_sum_bits
+        if wires is not None and wires < max(precision.weight_bits, precision.input_bits):
+            raise ValueError(f"pe_grid.partial_sum_bits: expected at least the operands' "
+                             f"{max(precision.weight_bits, precision.input_bits)} bits, got {wires}")
         self._check_energy_unit()
         document = self.to_document() if self.unconfirmed else {}
         for index, path in enumerate(self.unconfirmed):
@@ -99,6 +106,18 @@ class Accelerator(Spec):
     def accumulator_bytes(self) -> int:
         """Size of all accumulators together."""
         return -(-self.accumulators.entries * self.accumulator_lanes * self.accumulators.bits // 8)
+
+    @property
+    def partial_sum_register(self) -> Register | None:
+        """What the wires between two PEs keep of a column's exact sum; None where no partial sum travels between PEs."""
+        if not self.pe_grid.has_column_sums:
+            return None
+        return self.accumulators.register_of(self.partial_sum_bits)
+
+    @property
+    def partial_sum_bits(self) -> int:
+        """Width at which the PEs add: the wires between them, or the accumulators' where there are no such wires."""
+        return self.pe_grid.partial_sum_bits or self.accumulators.bits
 
     @property
     def dram_pj_per_bit(self) -> float:

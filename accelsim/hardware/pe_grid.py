@@ -61,6 +61,15 @@ class PeGrid(Spec):
     """Whether a fold that fills the grid only partly skips the unused rows and columns; most grids cannot."""
     precision: Precision = FixedPrecision()
     """Operand widths of a PE."""
+    partial_sum_bits: Annotated[int | None, Field(ge=8, le=64)] = None
+    """Weight and input stationary only: width of the wires that carry a column's sum from PE to PE (8 to 64); left out, the
+    accumulators' width. Their overflow rule is the accumulators'."""
+    zero_points: Literal["fold_into_bias", "subtract"] = "fold_into_bias"
+    """Where the zero point z of the inputs is taken off: in the bias, which becomes b - z * sum(w) before the run (padding
+    then supplies z), or from each input before it enters the grid, whose multipliers then take inputs one bit wider."""
+    row_sum_unit: bool = False
+    """Whether adders beside the grid sum the inputs of each position. Without them, weights with a zero point, whose
+    z_w * sum(x) depends on the data, take an extra output channel of ones on the grid (white paper, section 2.4.1)."""
 
     @model_validator(mode="after")
     def _check_combination(self) -> PeGrid:
@@ -68,9 +77,30 @@ class PeGrid(Spec):
             raise ValueError(f"adder_tree_stages: expected dataflow dot_product for an adder tree, got {self.dataflow}")
         if self.dataflow != "output_stationary" and self.drain != "rows":
             raise ValueError(f"drain: expected dataflow output_stationary for a drain direction, got {self.dataflow}")
+        if self.partial_sum_bits is not None and not self.has_column_sums:
+            reason = "each PE keeps its own sum" if self.dataflow == "output_stationary" else "its adder tree is exact"
+            raise ValueError(f"partial_sum_bits: expected dataflow weight_stationary or input_stationary for wires that "
+                             f"carry partial sums, got {self.dataflow}: {reason}")
         if self.dataflow == "dot_product" and self.registers_per_row_hop * self.registers_per_column_hop != 1:
             raise ValueError("registers_per_row_hop: expected 1 with dataflow dot_product, whose inputs are broadcast")
         return self
+
+    @property
+    def has_column_sums(self) -> bool:
+        """Whether partial sums travel from PE to PE."""
+        return self.dataflow in ("weight_stationary", "input_stationary")
+
+    @property
+    def zero_point_bits(self) -> int:
+        """Bits that the inputs gain on their way into the grid: one where the zero point is subtracted there."""
+        return 1 if self.zero_points == "subtract" else 0
+
+    @property
+    def row_sum_adders(self) -> int:
+        """Adders of the row-sum unit: one for every input that enters the grid in a cycle."""
+        if not self.row_sum_unit:
+            return 0
+        return (self.rows if self.dataflow in ("weight_stationary", "output_stationary") else self.columns) * self.pixels
 
     @property
     def pes(self) -> int:

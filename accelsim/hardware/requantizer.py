@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accelsim.hardware.quantity import Count, Spec
+from accelsim.numerics.rule_names import RepeatableRounding, SchemeName
 
-#: Rules by which accumulators become output integers; each names the software or hardware that computes so.
-Scheme = Literal[
-    "tflite_double", "tflite_single", "litert_reference", "tflite_micro", "tflite_int16x8", "litert_optimized", "nvdla",
-    "float32_nearest_even", "shift_floor", "dyadic", "power_of_two", "tosa_single", "tosa_double",
-]
+if TYPE_CHECKING:
+    from accelsim.numerics.rule import Rule
 
 
 class Requantizer(Spec):
@@ -22,5 +20,25 @@ class Requantizer(Spec):
     """Outputs a cycle (at least 1)."""
     latency_cycles: Annotated[int, Field(ge=0)] = 0
     """Cycles from an accumulator's reading to its output's writing (at least 0)."""
-    scheme: Scheme = "tflite_double"
+    scheme: SchemeName = "tflite_double"
     """Name of the rounding rule. It does not change the timing."""
+    rounding: RepeatableRounding | None = None
+    """Scheme power_of_two only: how its shift rounds, half_up if left out. There is no stochastic rounding here, since equal
+    runs give equal integers."""
+    multiplier_bits: Annotated[int | None, Field(ge=1, le=31)] = None
+    """Scheme shift_floor only: width of its multiplier (1 to 31), 8 if left out."""
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Requantizer:
+        if self.rounding is not None and self.scheme != "power_of_two":
+            raise ValueError(f"rounding: expected scheme power_of_two for a rounding of its own, got {self.scheme}")
+        if self.multiplier_bits is not None and self.scheme != "shift_floor":
+            raise ValueError(f"multiplier_bits: expected scheme shift_floor for a multiplier width, got {self.scheme}")
+        return self
+
+    @property
+    def rule(self) -> Rule:
+        """The scheme with its options."""
+        from accelsim.numerics.rule import Rule  # late: numpy takes longer to import than a description to check
+
+        return Rule(self.scheme, rounding=self.rounding, multiplier_bits=self.multiplier_bits)

@@ -38,6 +38,11 @@ class AcceleratorSummary:
     name : the accelerator's. macs_per_cycle : at native widths.
     peak_tops : 2 operations per MAC at native widths, in 10**12 a second.
     buffer_bytes : by buffer name. accumulator_bytes : all accumulators together.
+    accumulator_bits, overflow : width of an accumulator, and what becomes of a sum that does not fit.
+    partial_sum_bits : width of the wires between PEs; None where no partial sum travels between them.
+    zero_points : where the zero point of the inputs is taken off.
+    has_row_sum_unit : whether adders beside the grid sum the inputs.
+    requantization_scheme : the rule of the requantizer.
     dram_bytes_per_cycle : peak.
     ridge_macs_per_byte : operational intensity at which the DRAM just keeps up with the grid.
     widths : the grid's speed at common operand widths.
@@ -49,6 +54,12 @@ class AcceleratorSummary:
     peak_tops: float
     buffer_bytes: Mapping[str, int]
     accumulator_bytes: int
+    accumulator_bits: int
+    overflow: str
+    partial_sum_bits: int | None
+    zero_points: str
+    has_row_sum_unit: bool
+    requantization_scheme: str
     dram_bytes_per_cycle: float
     ridge_macs_per_byte: float
     widths: tuple[WidthSummary, ...]
@@ -72,6 +83,12 @@ def summarize(accelerator: Accelerator) -> AcceleratorSummary:
         peak_tops=2 * macs * accelerator.clock_hz / 1e12,
         buffer_bytes={name: buffer.capacity_bytes for name, buffer in accelerator.memory.buffers.items()},
         accumulator_bytes=accelerator.accumulator_bytes,
+        accumulator_bits=accelerator.accumulators.bits,
+        overflow=accelerator.accumulators.overflow,
+        partial_sum_bits=accelerator.partial_sum_bits if accelerator.pe_grid.has_column_sums else None,
+        zero_points=accelerator.pe_grid.zero_points,
+        has_row_sum_unit=accelerator.pe_grid.row_sum_unit,
+        requantization_scheme=accelerator.requantizer.scheme,
         dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
         ridge_macs_per_byte=macs / accelerator.dram_bytes_per_cycle,
         widths=_widths(accelerator),

@@ -18,6 +18,7 @@ from accelsim.machine.ledger import Ledger
 from accelsim.machine.pe_array import PeArray
 from accelsim.machine.recorder import Recorder, TimelineRecorder
 from accelsim.machine.requantizer import Requantizer
+from accelsim.machine.values.network_values import NetworkValues
 from accelsim.machine.vector_unit import VectorUnit
 from accelsim.mapping.program import Compute, LayerProgram, Load, Program, Requantize, Store, VectorCompute
 from accelsim.results.span import Timeline
@@ -27,30 +28,34 @@ Progress = Callable[[int, str], None]
 
 
 def run_program(
-    accelerator: Accelerator, program: Program, *, records_timeline: bool = False, progress: Progress | None = None
+    accelerator: Accelerator, program: Program, *, records_timeline: bool = False, progress: Progress | None = None,
+    values: NetworkValues | None = None
 ) -> tuple[tuple[LayerRun, ...], Timeline | None]:
     """Execute a program on the accelerator.
 
     Layers follow one another: a layer begins when the last step of the one before has retired. Inside a
     layer the units run apart, tied by operands, room and results alone. Identities 1 and 2 are checked for every layer.
+    With `values` the steps carry integers; no cycle depends on them.
 
     Returns
     -------
     One `LayerRun` per layer, and the timeline if it was asked for.
     """
-    controller = _Controller(accelerator, program, records_timeline=records_timeline, progress=progress)
+    controller = _Controller(accelerator, program, records_timeline=records_timeline, progress=progress, values=values)
     return controller.run()
 
 
 class _Controller:
     def __init__(
-        self, accelerator: Accelerator, program: Program, *, records_timeline: bool, progress: Progress | None
+        self, accelerator: Accelerator, program: Program, *, records_timeline: bool, progress: Progress | None,
+        values: NetworkValues | None
     ) -> None:
         self._environment = simpy.Environment()
         self._recorder = TimelineRecorder(self._environment) if records_timeline else Recorder()
         self._accelerator = accelerator
         self._program = program
         self._progress = progress
+        self._values = values
         self._runs: list[LayerRun] = []
         dram = Dram(self._environment, accelerator, self._recorder)
         self._dma = Dma(self._environment, accelerator, dram, self._recorder)
@@ -72,6 +77,8 @@ class _Controller:
             following = self._new_state(programs[i + 1]) if i + 1 < len(programs) else None
             start = int(self._environment.now)
             state.ledger = Ledger(start)
+            if self._values is not None and state.carrier is not None:
+                self._values.begin(program.layer, state.carrier)
             self._start_units(program, state, following)
             yield state.done
             state.ledger.stall("drain", int(self._environment.now))
@@ -82,7 +89,8 @@ class _Controller:
                 state = following
 
     def _new_state(self, program: LayerProgram) -> LayerState:
-        return LayerState(self._environment, program, self._accelerator.memory, self._recorder)
+        carrier = self._values.carrier(program) if self._values is not None else None
+        return LayerState(self._environment, program, self._accelerator.memory, self._recorder, carrier)
 
     def _start_units(self, program: LayerProgram, state: LayerState, following: LayerState | None) -> None:
         self._dma.start(_transfers(program, state, following))
@@ -99,6 +107,8 @@ class _Controller:
             compute_cycles=state.ledger.compute_cycles, stall_cycles=dict(state.ledger.stall_cycles),
             dram_cycles=state.dram_cycles, peak_buffer_bytes=state.peak_buffer_bytes(), counts=state.counts())
         check_layer(program, state, run)
+        if self._values is not None and state.carrier is not None:
+            self._values.finish(program.layer, state.carrier)
         return run
 
 

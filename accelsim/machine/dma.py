@@ -61,6 +61,8 @@ class Dma:
         grant = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=load.bus_bytes)
         end = max(grant.last, grant.first + load.requests * self._issue_cycles) + self._read_latency
         yield self._environment.timeout(end - self._now)
+        if state.carrier is not None:
+            state.carrier.load(load)
         state.count_load(load, grant)
         state.arrive(load.number, grant)
         self._recorder.span(f"dma.{queue}", f"load {load.operand}", state.name, ready, end, load.tensor)
@@ -71,6 +73,8 @@ class Dma:
         grant = yield from self._dram.book(ticket=ticket, queue=queue, bus_bytes=store.bus_bytes)
         end = max(grant.last, grant.first + store.requests * self._issue_cycles) + self._write_latency
         yield self._environment.timeout(end - self._now)
+        if state.carrier is not None:
+            state.carrier.store(store)
         state.count_store(store, grant)
         state.regions["outputs"].release(store.tile_bytes)
         state.retire()

@@ -13,6 +13,7 @@ from accelsim.machine.dram import Grant
 from accelsim.machine.ledger import Ledger
 from accelsim.machine.recorder import Recorder
 from accelsim.machine.region import Level, Region
+from accelsim.machine.values.carrier import Carrier
 from accelsim.mapping.program import LayerProgram, Load, Requantize, Store, VectorCompute
 from accelsim.results.counts import Counts
 
@@ -20,14 +21,16 @@ from accelsim.results.counts import Counts
 class LayerState:
     """Born when a layer's first transfer may start, dead when its last step has retired.
 
-    Holds which loads have landed and which blocks have been requantized, the regions of the operands, and the
-    counts that identity 2 is checked with.
+    Holds which loads have landed and which blocks have been requantized, the regions of the operands, the
+    counts that identity 2 is checked with, and who carries the layer's integers, if the run has any.
     """
 
     def __init__(
-        self, environment: simpy.Environment, program: LayerProgram, memory: Memory, recorder: Recorder
+        self, environment: simpy.Environment, program: LayerProgram, memory: Memory, recorder: Recorder,
+        carrier: Carrier | None = None
     ) -> None:
         self.program = program
+        self.carrier = carrier
         self.name = program.layer
         self._homes = {operand: memory.home(operand) for operand in OPERANDS}
         reserved = {self._homes["inputs"]: program.placement.reserved_bytes}
@@ -95,6 +98,8 @@ class LayerState:
         for number in loads:
             operand, size = self._load_bytes[number]
             self.regions[operand].release(size)
+        if self.carrier is not None:
+            self.carrier.free(loads)
 
     def charge_wait(self, number: int, *, until: int) -> None:
         """The unit waited for this load until now: in line behind transfers that were not ready, then behind busy ones,

@@ -79,6 +79,8 @@ class PeArray:
         ledger.compute(start + timing.stream_cycles)
         ledger.stall("buffer_port", end)
         ledger.keep_busy(end + timing.tail_cycles)
+        if state.carrier is not None:
+            state.carrier.accumulate(step, start)
         state.free(step.frees)
         state.count_reads(step.read_bytes)
         state.macs += step.macs

@@ -26,7 +26,7 @@ class Requantizer:
         self._recorder = recorder
         self._completed: dict[int, int] = {}
         self._waiter: tuple[int, simpy.Event] | None = None
-        #: When the block at work got the room for its outputs: what the grid waits for before this cycle is that room.
+        #: When the block released last got the room for its outputs: until then the grid waited for that room.
         self.room_at = 0
 
     def complete(self, block: int, cycle: int) -> None:
@@ -46,10 +46,13 @@ class Requantizer:
                 yield self._waiter[1]
             complete_at = self._completed[step.block]
             yield from outputs.acquire(turn=turn, size_bytes=step.output_bytes)
-            start = self.room_at = max(self._now, complete_at)
+            start = max(self._now, complete_at)
             end = start + self._spec.latency_cycles + -(-step.outputs // self._spec.lanes)
             yield self._environment.timeout(end - self._now)
+            if state.carrier is not None:
+                state.carrier.requantize(step)
             state.requantized_outputs += step.outputs
+            self.room_at = start
             self._accumulators.release()
             state.finish_block(step.block, step.output_bytes)
             self._recorder.span("requantizer", "requantize", state.name, start, end, f"block {step.block}")

@@ -37,6 +37,8 @@ class VectorUnit:
             yield self._environment.timeout(end - start)
             ledger.compute(computed)
             ledger.stall("buffer_port", end)
+            if state.carrier is not None:
+                state.carrier.compute(step)
             state.free(step.frees)
             state.count_reads(step.read_bytes)
             state.vector_operations += step.operations

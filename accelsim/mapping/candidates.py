@@ -98,24 +98,38 @@ def candidates(work: GemmWork, grid: PeGrid, *, is_fine: bool = False) -> Candid
     """Every combination of position, channel, reduction and group cuts with every schedule.
 
     Channels and K are cut at full folds; `is_fine` cuts them, and groups, anywhere, for buffers that hold no full fold.
+    Sums of inputs wait in the accumulators for the channel blocks of their positions: these then follow one another, so that
+    no candidate takes all positions through one of several channel blocks first.
     """
     tiles = np.array(_tiles(work, grid, is_fine), dtype=np.int64)
     schedules = np.arange(len(_SCHEDULES))
     rows = np.repeat(tiles, schedules.size, axis=0)
     groups, images, out_rows, columns, n, k = rows.T
-    return Candidates(groups, images, out_rows, columns, n, k, np.tile(schedules, len(tiles)))
+    found = Candidates(groups, images, out_rows, columns, n, k, np.tile(schedules, len(tiles)))
+    if work.sum_channels == 0:
+        return found
+    is_cut_twice = (found.n < work.n) & (found.images * found.rows * found.columns < work.m)
+    return found.take(~(found.is_weights_outer & is_cut_twice))
 
 
 @lru_cache(maxsize=256)
 def _tiles(work: GemmWork, grid: PeGrid, is_fine: bool) -> list[tuple[int, ...]]:
     positions = _position_cuts(work)
     channels = cuts(work.n, 1 if is_fine else channel_lanes(grid))
-    depths = cuts(work.k, 1 if is_fine else _depth_unit(work, grid))
+    depths = _depth_cuts(work, 1 if is_fine else _depth_unit(work, grid))
     found: list[tuple[int, ...]] = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]
     if work.groups > 1:
         packs = cuts(work.groups, 1 if is_fine else groups_per_fold(work, grid))
         found += [(g, *m, work.n, work.k) for g, m in product(packs, positions) if g > 1]
     return found
+
+
+def _depth_cuts(work: GemmWork, unit: int) -> list[int]:
+    """Whole scale groups, or parts of one."""
+    length = work.scale_group_length
+    if length == work.k:
+        return cuts(work.k, unit)
+    return cuts(work.k, length) + [part for part in cuts(length, unit) if part < length]
 
 
 def _depth_unit(work: GemmWork, grid: PeGrid) -> int:

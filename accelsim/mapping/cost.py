@@ -79,13 +79,21 @@ class CostModel:
         latency = np.maximum(latency, self._port_cycles(reads, loads.by_operand, outputs))
         latency = np.maximum(latency, self._dram_cycles(loads.bytes + stored, loads.transfers + counts.blocks))
         latency = latency + self._dram_cycles(weight_tile + loaded_inputs, 2) + self._requantize_cycles(output_tile)
-        requantize = self._requantize_cycles(work.groups * work.m * work.n)
+        requantize = self._requantize_cycles(work.groups * work.m * work.n) * work.scale_groups
         hides = self.accelerator.accumulators.double_buffered
         latency = np.rint(np.maximum(latency, requantize) if hides else latency + requantize)
-        entries = accumulator_entries(self.accelerator.pe_grid, work, groups=c.groups,
-                                      positions=c.images * c.rows * c.columns, n=c.n)
         energy = self._energy(loads.bytes + stored, reads, latency)
-        return Estimate(regions, entries, latency, energy, counts.steps)
+        return Estimate(regions, self._entries(c), latency, energy, counts.computed_steps)
+
+    def _entries(self, c: Candidates) -> Column:
+        """Accumulator entries per lane: of a block and, with channels of ones, of the sums of its positions. Several scale
+        groups have sums of their own, which wait for the block's other channels."""
+        grid, work, positions = self.accelerator.pe_grid, self.work, c.images * c.rows * c.columns
+        entries = accumulator_entries(grid, work, groups=c.groups, positions=positions, n=c.n + work.sum_channels)
+        if work.sum_channels == 0 or work.scale_groups == 1:
+            return entries
+        sums = accumulator_entries(grid, work, groups=c.groups, positions=positions, n=np.ones_like(c.n))
+        return entries + np.where(c.n < work.n, (work.scale_groups - 1) * sums, 0)
 
     def _pipelined_cycles(self, loads: _Loads, counts: _LoopCounts, compute: Floats) -> Floats:
         """Steps in a row, each as long as its compute or as the loads of the step behind it, whichever takes longer.
@@ -190,30 +198,43 @@ class CostModel:
     # Compute -----------------------------------------------------------------------------------------------------
 
     def _compute_cycles(self, c: Candidates, counts: _LoopCounts) -> tuple[Floats, tuple[Column, Column]]:
-        """Cycles of all folds, and (weight bytes, input bytes) that the grid reads from its buffers."""
+        """Cycles of all folds, and (weight bytes, input bytes) that the grid reads from its buffers.
+
+        Channels of ones come with the first channel block of every position block.
+        """
+        work, grid = self.work, self.accelerator.pe_grid
+        other = self._step_cost(c, c.n)
+        first = self._step_cost(c, c.n + work.sum_channels) if work.sum_channels else other
+        first_steps = counts.g * counts.m * counts.computed_k
+        cycles = first.cycles * first_steps + other.cycles * (counts.computed_steps - first_steps)
+        weights = work.groups * work.n * work.k * first.weight_reads * counts.m * work.weight_bits // 8
+        input_reads = first.input_reads + other.input_reads * (counts.n - 1)
+        inputs = work.groups * work.m * work.k * input_reads * work.input_bits // 8
+        edge = preload_cycles(grid, rows=grid.rows) + tail_cycles(grid, rows=grid.rows, columns=grid.columns)
+        return (cycles + (edge if grid.overlap == "full" else 0)).astype(np.float64), (weights, inputs)
+
+    def _step_cost(self, c: Candidates, n: Column) -> _StepCost:
+        """One compute step with so many channels."""
         work, grid = self.work, self.accelerator.pe_grid
         positions = c.images * c.rows * c.columns
-        position_folds, channel_folds = _ceil(positions, position_lanes(grid)), _ceil(c.n, channel_lanes(grid))
+        position_folds, channel_folds = _ceil(positions, position_lanes(grid)), _ceil(n, channel_lanes(grid))
         packs = _ceil(c.groups, groups_per_fold(work, grid))
-        pieces, length = np.ones_like(c.k), c.k
+        depth = np.minimum(c.k, work.scale_group_length)
+        pieces, length = np.ones_like(depth), depth
         if grid.reduction == "channels":
-            pieces, length = _ceil(c.k, work.channels), np.minimum(c.k, work.channels)
+            pieces, length = _ceil(depth, work.channels), np.minimum(depth, work.channels)
         if grid.dataflow == "output_stationary":
             folds, streamed = c.groups * position_folds * channel_folds * pieces, length
             weight_reads, input_reads = position_folds, channel_folds
         elif grid.dataflow == "input_stationary":
             folds = packs * position_folds * pieces * _ceil(length, reduction_lanes(grid))
-            streamed = np.minimum(c.groups, groups_per_fold(work, grid)) * c.n
+            streamed = np.minimum(c.groups, groups_per_fold(work, grid)) * n
             weight_reads, input_reads = position_folds, np.ones_like(channel_folds)
         else:
             folds = packs * channel_folds * pieces * _ceil(length, reduction_lanes(grid))
             streamed = _ceil(positions, grid.pixels)
             weight_reads, input_reads = np.ones_like(position_folds), channel_folds
-        per_step = folds * self._fold_cycles(streamed)
-        weights = work.groups * work.n * work.k * weight_reads * counts.m * work.weight_bits // 8
-        inputs = work.groups * work.m * work.k * input_reads * counts.n * work.input_bits // 8
-        edge = preload_cycles(grid, rows=grid.rows) + tail_cycles(grid, rows=grid.rows, columns=grid.columns)
-        return (per_step * counts.steps + (edge if grid.overlap == "full" else 0)).astype(np.float64), (weights, inputs)
+        return _StepCost(folds * self._fold_cycles(streamed), weight_reads, input_reads)
 
     def _fold_cycles(self, streamed: Column) -> Column:
         grid = self.accelerator.pe_grid
@@ -243,6 +264,14 @@ class CostModel:
         return np.asarray(energy)
 
 
+class _StepCost(NamedTuple):
+    """Cycles of a compute step's folds, and how often it reads each weight and each input."""
+
+    cycles: Column
+    weight_reads: Column
+    input_reads: Column
+
+
 class _Loads(NamedTuple):
     """Bus bytes of the tiles and how often they are loaded."""
 
@@ -267,16 +296,23 @@ class _Loads(NamedTuple):
 
 
 class _LoopCounts:
-    """Trip counts of the loops over groups, positions, channels and K."""
+    """Trip counts of the loops over groups, positions, channels and K.
+
+    A step loads one tile of K; it is computed in one step, or in one for each of its scale groups.
+    """
 
     def __init__(self, work: GemmWork, c: Candidates) -> None:
         self.g = _ceil(work.groups, c.groups)
         self.m = (_ceil(work.images, c.images) * _ceil(work.rows.out_size, c.rows)
                   * _ceil(work.columns.out_size, c.columns))
         self.n = _ceil(work.n, c.n)
-        self.k = _ceil(work.k, c.k)
+        length = work.scale_group_length
+        in_groups = work.k // length * _ceil(length, c.k) + _ceil(work.k % length, c.k)
+        self.k = np.where(c.k >= length, _ceil(work.k, c.k), in_groups)
+        self.computed_k = np.where(c.k >= length, work.scale_groups, in_groups)
         self.blocks = self.g * self.m * self.n
         self.steps = self.blocks * self.k
+        self.computed_steps = self.blocks * self.computed_k
 
     def weight_sets(self, c: Candidates) -> Column:
         """How many sets of weight tiles follow one another in the weights' region."""

@@ -19,17 +19,26 @@ Sizes = TypeVar("Sizes", int, npt.NDArray[np.int64])
 
 @dataclass(frozen=True, slots=True)
 class BlockShape:
-    """Sizes of one compute step: `groups` x (`positions` x `k`) by (`k` x `n`); the K range begins at `k_first`."""
+    """Sizes of one compute step: `groups` x (`positions` x `k`) by (`k` x `n`); the K range begins at `k_first`.
+
+    `sum_channels` is 1 where the step computes a channel of ones for each group, behind its n.
+    """
 
     groups: int
     positions: int
     n: int
     k_first: int
     k: int
+    sum_channels: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Channels of one group that the grid computes."""
+        return self.n + self.sum_channels
 
     @property
     def macs(self) -> int:
-        return self.groups * self.positions * self.n * self.k
+        return self.groups * self.positions * self.channels * self.k
 
     @property
     def outputs(self) -> int:
@@ -62,7 +71,7 @@ def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
     """
     depth = work.channels if grid.reduction == "channels" and work.window > 1 else work.k
     if grid.dataflow == "weight_stationary":
-        return max(1, min(grid.rows // depth, grid.columns // work.n))
+        return max(1, min(grid.rows // depth, grid.columns // (work.n + work.sum_channels)))
     if grid.dataflow == "input_stationary":
         return max(1, grid.rows // depth)
     return 1
@@ -71,8 +80,8 @@ def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
 def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: Sizes, positions: Sizes, n: Sizes) -> Sizes:
     """Entries per accumulator lane that an output block fills; for numbers or whole columns of candidates.
 
-    Groups that fill only some of the lanes take turns with them: as many groups as have room beside one another share
-    the depth of one.
+    `n` counts channels of ones too: every block of a layer with them keeps room for its positions' sums. Groups that fill
+    only some of the lanes take turns with them: as many groups as have room beside one another share the depth of one.
 
     Examples
     --------
@@ -143,16 +152,16 @@ def _folds(grid: PeGrid, work: GemmWork, block: BlockShape) -> Iterator[FoldRun]
     for groups in _repeated(_pieces(block.groups, per_fold)):
         if grid.dataflow == "output_stationary":
             for positions in _repeated(_pieces(block.positions, position_lanes(grid))):
-                for n in _repeated(_pieces(block.n, grid.columns)):
+                for n in _repeated(_pieces(block.channels, grid.columns)):
                     for length in _repeated(segments):
                         yield FoldRun(1, length, -(-positions // grid.pixels), n)
         elif grid.dataflow == "input_stationary":
             for positions in _repeated(_pieces(block.positions, position_lanes(grid))):
                 for count, k in reduction:
-                    yield FoldRun(count, groups * block.n, groups * k, -(-positions // grid.pixels))
+                    yield FoldRun(count, groups * block.channels, groups * k, -(-positions // grid.pixels))
         else:
             streamed = -(-block.positions // grid.pixels)
-            for n in _repeated(_pieces(block.n, channel_lanes(grid))):
+            for n in _repeated(_pieces(block.channels, channel_lanes(grid))):
                 for count, k in reduction:
                     rows, columns = (n, k) if grid.dataflow == "dot_product" else (groups * k, groups * n)
                     yield FoldRun(count, streamed, rows, columns)
@@ -164,7 +173,7 @@ def _untrimmed(
     """Folds that all occupy the whole grid, so that only their streamed lengths tell them apart."""
     rows, columns, lanes = grid.rows, grid.columns, reduction_lanes(grid)
     position_folds = -(-block.positions // position_lanes(grid))
-    channel_folds = -(-block.n // channel_lanes(grid))
+    channel_folds = -(-block.channels // channel_lanes(grid))
     if grid.dataflow == "output_stationary":
         tiles = block.groups * position_folds * channel_folds
         if len(segments) == 1:
@@ -177,7 +186,7 @@ def _untrimmed(
     reduction_folds = sum(count * -(-length // lanes) for count, length in segments)
     if grid.dataflow == "input_stationary":
         for count, groups in _pieces(block.groups, groups_per_fold(work, grid)):
-            yield FoldRun(count * position_folds * reduction_folds, groups * block.n, rows, columns)
+            yield FoldRun(count * position_folds * reduction_folds, groups * block.channels, rows, columns)
         return
     packs = -(-block.groups // groups_per_fold(work, grid))
     yield FoldRun(packs * channel_folds * reduction_folds, -(-block.positions // grid.pixels), rows, columns)
@@ -187,11 +196,12 @@ def operand_reads(grid: PeGrid, work: GemmWork, block: BlockShape) -> tuple[int,
     """(weight elements, input elements) that the grid reads from the on-chip buffers in this step.
 
     The stationary operand is read once; the streamed ones once for every fold of the dimension that they do not have.
+    Weights of ones are wired, not read.
     """
     weights = block.groups * block.n * block.k
     inputs = block.groups * block.positions * block.k
     position_folds = -(-block.positions // position_lanes(grid))
-    channel_folds = -(-block.n // channel_lanes(grid))
+    channel_folds = -(-block.channels // channel_lanes(grid))
     if grid.dataflow == "output_stationary":
         return weights * position_folds, inputs * channel_folds
     if grid.dataflow == "input_stationary":
@@ -203,7 +213,8 @@ def accumulator_updates(grid: PeGrid, work: GemmWork, block: BlockShape) -> int:
     """Additions into the accumulator memory: one per output and K-fold; output stationary drains an output once a piece of
     the K range (the whole range, or a kernel position)."""
     segments = reduction_segments(grid, work, block)
+    sums = block.groups * block.positions * block.channels
     if grid.dataflow == "output_stationary":
-        return block.outputs * sum(count for count, _ in segments)
+        return sums * sum(count for count, _ in segments)
     lanes = reduction_lanes(grid)
-    return block.outputs * sum(count * -(-length // lanes) for count, length in segments)
+    return sums * sum(count * -(-length // lanes) for count, length in segments)

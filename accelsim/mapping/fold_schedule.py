@@ -113,7 +113,7 @@ class FoldSchedule:
         depth = k - self._order.starts[pieces]
         per_fold = groups_per_fold(self.work, grid)
         pack, member = np.divmod(groups, per_fold)
-        channel_folds = -(-self.block.n // channel_lanes(grid))
+        channel_folds = -(-self.block.channels // channel_lanes(grid))
         position_folds = -(-self.block.positions // lanes)
         count = len(self._order.pieces)
         if grid.dataflow == "output_stationary":
@@ -122,11 +122,12 @@ class FoldSchedule:
         elif grid.dataflow == "input_stationary":
             fold = (pack * position_folds + m // lanes) * count + pieces
             rows, columns = member * self.work.k + depth, m % lanes // grid.pixels
-            t = member * self.block.n + n
+            t = member * self.block.channels + n
         else:
             fold = (pack * channel_folds + n // channel_lanes(grid)) * count + pieces
             t = m // grid.pixels
-            rows, columns = member * self.work.k + depth, member * self.work.n + n % channel_lanes(grid)
+            rows, columns = member * self.work.k + depth, (
+                member * (self.work.n + self.work.sum_channels) + n % channel_lanes(grid))
             if grid.dataflow == "dot_product":
                 rows, columns = columns, depth
         return self._timed(fold, t, rows, columns, on_wires, is_bias)

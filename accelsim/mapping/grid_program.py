@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from accelsim.hardware.accelerator import Accelerator
@@ -14,18 +15,23 @@ from accelsim.mapping.lowering import GemmWork, lower
 from accelsim.mapping.placement import IN_DRAM, Placement
 from accelsim.mapping.port import port_cycles
 from accelsim.mapping.program import Compute, LayerProgram, Load, Range, Requantize, Step, Store
-from accelsim.mapping.tiling import Tiling, ranges
+from accelsim.mapping.tiling import Tiling, computed_ranges, ranges
+from accelsim.results.quantization_counts import QuantizationCounts
 from accelsim.workload.layer import Layer
 
 
 class _Tile(NamedTuple):
-    """One compute step before it has operands: ranges of the loops."""
+    """One compute step before it has operands: ranges of the loops.
+
+    `loaded` is the K range that its operands are loaded for, `k` its own part of it.
+    """
 
     block: int
     groups: Range
     positions: Positions
     n: Range
     k: Range
+    loaded: Range
 
 
 @dataclass(slots=True)
@@ -53,7 +59,8 @@ def build_grid_program(
     layer: Layer, tiling: Tiling, accelerator: Accelerator, placement: Placement = IN_DRAM
 ) -> LayerProgram:
     """The steps of a grid layer under this tiling; the same tiling gives the same steps on every memory system."""
-    return _GridProgramBuilder(layer, lower(layer), tiling, accelerator, placement).build()
+    work = lower(layer, has_row_sum_unit=accelerator.pe_grid.row_sum_unit)
+    return _GridProgramBuilder(layer, work, tiling, accelerator, placement).build()
 
 
 class _GridProgramBuilder:
@@ -73,6 +80,7 @@ class _GridProgramBuilder:
     def _tiles(self) -> list[_Tile]:
         work, tiling = self.work, self.tiling
         positions, channels = tiling.position_blocks(work), list(ranges(work.n, tiling.n))
+        depths = [(k, loaded) for loaded in tiling.loaded_ranges(work) for k in computed_ranges(work, loaded)]
         tiles: list[_Tile] = []
         block = 0
         for groups in ranges(work.groups, tiling.groups):
@@ -81,14 +89,22 @@ class _GridProgramBuilder:
             else:
                 blocks = [(p, n) for n in channels for p in positions]
             for p, n in blocks:
-                tiles.extend(_Tile(block, groups, p, n, k) for k in ranges(work.k, tiling.k))
-                block += 1
+                tiles.extend(_Tile(block + k[0] // work.scale_group_length, groups, p, n, k, loaded) for k, loaded in depths)
+                block += work.scale_groups
         return tiles
+
+    def _begins(self, tile: _Tile) -> bool:
+        """Whether the accumulators start anew: where a scale group begins."""
+        return tile.k[0] % self.work.scale_group_length == 0
+
+    def _ends(self, tile: _Tile) -> bool:
+        """Whether the accumulators are drained: where a scale group ends."""
+        return tile.k[1] == self.work.k or tile.k[1] % self.work.scale_group_length == 0
 
     def _weight_loads(self) -> list[_Transfer]:
         tiling, loads = self.tiling, _LoadList()
         for step, tile in enumerate(self.tiles):
-            key = (tile.groups, tile.n, tile.k)
+            key = (tile.groups, tile.n, tile.loaded)
             epoch = {"slice": key, "block": (tile.groups, tile.n), "layer": tile.groups}[tiling.weight_scope]
             if not loads.reuse(step, key, epoch):
                 loads.add(_Transfer("weights", self.layer.stationary.name, key, self._weight_footprint(tile), step, step),
@@ -98,7 +114,7 @@ class _GridProgramBuilder:
     def _input_loads(self) -> list[_Transfer]:
         tiling, loads, whole = self.tiling, _LoadList(), (0, self.work.k)
         for step, tile in enumerate(self.tiles):
-            k = tile.k if tiling.input_scope == "slice" else whole
+            k = tile.loaded if tiling.input_scope == "slice" else whole
             m = self._m(tile.positions)
             key = (tile.groups, m, k)
             epoch = {"slice": key, "block": (tile.groups, m), "layer": tile.groups}[tiling.input_scope]
@@ -114,28 +130,42 @@ class _GridProgramBuilder:
 
     def _weight_footprint(self, tile: _Tile) -> Footprint:
         return weight_footprint(
-            self.work, groups=tile.groups[1] - tile.groups[0], n=tile.n[1] - tile.n[0], k=tile.k[1] - tile.k[0],
-            has_bias=tile.k[0] == 0, is_activation=self.layer.weights is None)
+            self.work, groups=tile.groups[1] - tile.groups[0], n=tile.n[1] - tile.n[0], k=tile.loaded[1] - tile.loaded[0],
+            has_bias=tile.loaded[0] == 0, is_activation=self.layer.weights is None)
 
     def build(self) -> LayerProgram:
         steps = self._steps()
         return LayerProgram(layer=self.layer.name, unit="pe_grid", steps=tuple(steps), region_bytes=self._regions(),
-                            mapping=str(self.tiling), placement=self.placement)
+                            mapping=str(self.tiling), placement=self.placement, quantization=self._quantization(steps))
+
+    def _quantization(self, steps: list[Step]) -> QuantizationCounts:
+        drained = sum(step.outputs for step in steps if isinstance(step, Requantize))
+        outputs = self.work.groups * self.work.m * self.work.n
+        is_asymmetric = self.layer.has_asymmetric_weights
+        summed = is_asymmetric and self.accelerator.pe_grid.row_sum_unit
+        shapes = [self._block_shape(tile) for tile in self.tiles] if summed else []
+        return QuantizationCounts(
+            sum_macs=self.work.sum_macs, row_sum_additions=sum(s.groups * s.positions * s.k for s in shapes),
+            corrected_sums=drained if is_asymmetric else 0, rescaled_sums=drained - outputs)
 
     def _steps(self) -> list[Step]:
         steps: list[Step] = []
         delayed: Store | None = None
+        following = self._following_loads()
         self._append_loads(steps, 0)
         for i, tile in enumerate(self.tiles):
-            if i + 1 < len(self.tiles):
-                self._append_loads(steps, i + 1)
+            if i in following:
+                self._append_loads(steps, following[i])
             if delayed is not None:
                 steps.append(delayed._replace(number=len(steps)))
                 delayed = None
             steps.append(self._compute(len(steps), i))
-            if tile.k[1] < self.work.k:
+            if not self._ends(tile):
                 continue
             outputs = self._block_shape(tile).outputs
+            if tile.k[1] < self.work.k:
+                steps.append(Requantize(len(steps), tile.block, outputs, 0, has_outputs=False))
+                continue
             footprint = self._output_footprint(tile)
             steps.append(Requantize(len(steps), tile.block, outputs, footprint.bytes))
             if self.placement.keeps_output:
@@ -146,6 +176,11 @@ class _GridProgramBuilder:
             else:
                 steps.append(store)
         return steps
+
+    def _following_loads(self) -> dict[int, int]:
+        """First step of each loaded tile -> first step of the next one, whose loads overlap with it."""
+        firsts = [i for i, tile in enumerate(self.tiles) if tile.k[0] == tile.loaded[0]]
+        return dict(pairwise(firsts))
 
     def _append_loads(self, steps: list[Step], step: int) -> None:
         for transfer in self._transfers(step):
@@ -167,7 +202,6 @@ class _GridProgramBuilder:
         tile, transfers = self.tiles[step], self._transfers(step)
         shape = self._block_shape(tile)
         costs = self._block_costs(shape)
-        is_last = tile.k[1] == self.work.k
         memory = self.accelerator.memory
         preloaded = "inputs" if self.accelerator.pe_grid.dataflow == "input_stationary" else "weights"
         reads = {memory.home("weights"): costs.weight_read_bytes}
@@ -177,7 +211,7 @@ class _GridProgramBuilder:
             if transfer.first_step == step:
                 home = memory.home(transfer.operand)
                 traffic[home] = traffic.get(home, 0) + transfer.footprint.bytes
-        if is_last:  # written by the requantizer, and read again by the DMA if it is stored
+        if tile.k[1] == self.work.k:  # written by the requantizer, and read again by the DMA if it is stored
             home, passes = memory.home("outputs"), 1 if self.placement.keeps_output else 2
             traffic[home] = traffic.get(home, 0) + passes * self._output_footprint(tile).bytes
         return Compute(
@@ -185,9 +219,10 @@ class _GridProgramBuilder:
             needs_preloaded=tuple(t.number for t in transfers if t.first_step == step and t.operand == preloaded),
             needs_streamed=tuple(t.number for t in transfers if t.first_step == step and t.operand != preloaded),
             frees=tuple(t.number for t in transfers if t.last_step == step),
-            is_first=tile.k[0] == 0, is_last=is_last, timing=costs.timing,
+            is_first=self._begins(tile), is_last=self._ends(tile), timing=costs.timing,
             port_cycles=port_cycles(memory, traffic), macs=shape.macs,
-            accumulator_updates=costs.accumulator_updates, read_bytes=tuple(reads.items()))
+            accumulator_updates=costs.accumulator_updates, read_bytes=tuple(reads.items()),
+            sum_channels=shape.sum_channels)
 
     def _store(self, number: int, tile: _Tile, footprint: Footprint) -> Store:
         return Store(number, tile.block, self.layer.output.name, (tile.groups, self._m(tile.positions), tile.n),
@@ -195,7 +230,8 @@ class _GridProgramBuilder:
 
     def _block_shape(self, tile: _Tile) -> BlockShape:
         return BlockShape(groups=tile.groups[1] - tile.groups[0], positions=tile.positions.count,
-                          n=tile.n[1] - tile.n[0], k_first=tile.k[0], k=tile.k[1] - tile.k[0])
+                          n=tile.n[1] - tile.n[0], k_first=tile.k[0], k=tile.k[1] - tile.k[0],
+                          sum_channels=self.work.sum_channels if tile.n[0] == 0 else 0)
 
     def _block_costs(self, shape: BlockShape) -> _BlockCosts:
         costs = self._costs.get(shape)
@@ -216,7 +252,7 @@ class _GridProgramBuilder:
     def _regions(self) -> dict[Operand, int]:
         weights = self._region("weights", self.weight_loads, self.tiling.weight_scope)
         inputs = self._region("inputs", self.input_loads, self.tiling.input_scope) if self.loads_inputs else 0
-        sizes: dict[int, int] = {tile.block: self._output_footprint(tile).bytes for tile in self.tiles}
+        sizes = {tile.block: self._output_footprint(tile).bytes for tile in self.tiles if tile.k[1] == self.work.k}
         buffered = 2 if self.accelerator.memory.buffer_of("outputs").double_buffered else 1
         outputs = sum(sizes.values())
         if not self.placement.keeps_output:

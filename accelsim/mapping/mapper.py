@@ -93,7 +93,7 @@ class Mapper:
         Ties within the model's resolution go to less energy, then to fewer steps, then to the earlier candidate. The best
         comes once more with its stores behind the next loads, if outputs have two buffers.
         """
-        work = lower(layer)
+        work = lower(layer, has_row_sum_unit=self.accelerator.pe_grid.row_sum_unit)
         model = CostModel(work, self.accelerator, placement, traffic=self.traffic,
                           loads_inputs=layer.streamed.name not in placement.resident_inputs)
         every = candidates(work, self.accelerator.pe_grid)

@@ -10,6 +10,7 @@ from accelsim.hardware.accelerator import Accelerator
 from accelsim.mapping.mapper import Mapper
 from accelsim.mapping.placement import Placement
 from accelsim.mapping.program import LayerProgram, Load, Program
+from accelsim.mapping.range_pass import range_pass_inputs
 from accelsim.mapping.residency import Stay, placements, plan_stays
 from accelsim.mapping.tiling import Tiling
 from accelsim.workload.layer import Layer
@@ -19,8 +20,11 @@ from accelsim.workload.network import Network
 def map_network(network: Network, mapper: Mapper, *, told: Callable[[int, str], None] | None = None) -> Program:
     """The program of a network under the mapper's options. Equal layers are mapped once.
 
+    Accumulators that wait for a dynamic range stay on chip wherever they can, other activations if the options say so.
+
     Parameters
     ----------
+    network : from `accelsim.mapping.range_pass.with_range_passes`.
     told : called with the place (from 1) and the name of every layer that has got its mapping.
 
     Raises
@@ -30,10 +34,12 @@ def map_network(network: Network, mapper: Mapper, *, told: Callable[[int, str], 
     for layer in network.layers:
         if layer.is_on_grid:
             mapper.check(layer)
+        assert not layer.has_dynamic_range, f"{layer.name}: its range pass is missing"
+    only = None if mapper.options.keeps_activations else range_pass_inputs(network)
     tilings: dict[object, Tiling | None] = {}
     without: frozenset[str] = frozenset()
     while True:
-        stays = plan_stays(network, mapper.accelerator, without=without) if mapper.options.keeps_activations else []
+        stays = plan_stays(network, mapper.accelerator, without=without, only=only)
         try:
             programs = _map_layers(network, mapper, placements(network, stays), tilings, told)
             break
@@ -82,7 +88,7 @@ def _identity(layer: Layer, placement: Placement) -> object:
         (layer.output.elements, layer.output.bits), layer.weights.bits if layer.weights is not None else None,
         layer.bias.bits if layer.bias is not None else None,
         tuple(tensor.name in placement.resident_inputs for tensor in layer.inputs), placement.keeps_output,
-        placement.reserved_bytes)
+        placement.reserved_bytes, layer.has_asymmetric_weights, layer.weight_scale_groups)
 
 
 def _with_prefetch(network: Network, programs: list[LayerProgram], accelerator: Accelerator) -> list[LayerProgram]:

@@ -12,12 +12,13 @@ earlier, or for the one compute step just behind a load, which needs nothing beh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from accelsim.hardware.memory import Operand
 from accelsim.mapping.fold import StreamTiming
 from accelsim.mapping.placement import IN_DRAM, Placement
+from accelsim.results.quantization_counts import QuantizationCounts
 
 #: A half-open index range.
 Range = tuple[int, int]
@@ -42,6 +43,9 @@ class Load(NamedTuple):
 class Compute(NamedTuple):
     """An output block [m] x [n] (of groups [g]) times a K range on the PE grid.
 
+    `is_first` and `is_last` say whether the accumulators of `block` begin and end with this step. Where weights have scale
+    groups, each group of an output block is a `block` of its own. `sum_channels` is 1 where the step also computes a channel
+    of ones for each group; the sums of a layer's positions come with the first channel block (n from 0) of each.
     `needs_preloaded` and `needs_streamed` are the loads that this step is the first to use: of the operand that stays in the
     PEs, and of the one that flows past it (output stationary: both flow; weights count as preloaded, in no time).
     """
@@ -62,15 +66,22 @@ class Compute(NamedTuple):
     macs: int
     accumulator_updates: int
     read_bytes: tuple[tuple[str, int], ...]
+    sum_channels: int = 0
 
 
 class Requantize(NamedTuple):
-    """Turn a finished block of accumulators into outputs."""
+    """Turn a finished block of accumulators into outputs.
+
+    With `has_outputs` False it is the block of a scale group that is not the last of its output block: its partial sums pass
+    the multiplier and are added to running sums in the requantizer, one to each accumulator entry of a block, and nothing is
+    written (`output_bytes` is 0).
+    """
 
     number: int
     block: int
     outputs: int
     output_bytes: int
+    has_outputs: bool = True
 
 
 class VectorCompute(NamedTuple):
@@ -116,6 +127,7 @@ class LayerProgram:
     prefetch : loads of the next layer's first weights, carried out right behind this layer's last load; their numbers are
         the next layer's.
     prefetched : numbers of own loads that the layer before carried out.
+    quantization : what the steps do because of how the layer is quantized.
     """
 
     layer: str
@@ -126,6 +138,7 @@ class LayerProgram:
     placement: Placement = IN_DRAM
     prefetch: tuple[Load, ...] = ()
     prefetched: frozenset[int] = frozenset()
+    quantization: QuantizationCounts = field(default_factory=QuantizationCounts)
 
     def lines(self) -> Iterator[str]:
         """The program as text, a line a step."""
@@ -158,9 +171,12 @@ def _step_text(step: Step) -> str:
             return f"load {step.operand} {step.tensor}{_ranges_text(step.ranges)}: {step.tile_bytes} B"
         case Compute():
             first = ", first of its block" if step.is_first else ""
+            first += ", with the sums of the inputs" if step.sum_channels else ""
             return (f"compute g{_ranges_text((step.groups,))} m{_ranges_text((step.m,))} n{_ranges_text((step.n,))} "
                     f"k{_ranges_text((step.k,))}: {step.timing.ideal_cycles} cycles of operands{first}")
         case Requantize():
+            if not step.has_outputs:
+                return f"rescale block {step.block}: {step.outputs} partial sums"
             return f"requantize block {step.block}: {step.outputs} outputs"
         case VectorCompute():
             return f"vector {_ranges_text((step.elements,))}: {step.operations} operations"

@@ -23,7 +23,8 @@ class Stay:
     last_reader: int
 
 
-def plan_stays(network: Network, accelerator: Accelerator, *, without: frozenset[str] = frozenset()) -> list[Stay]:
+def plan_stays(network: Network, accelerator: Accelerator, *, without: frozenset[str] = frozenset(),
+               only: frozenset[str] | None = None) -> list[Stay]:
     """Activations worth keeping, first come first served.
 
     A tensor can stay if one buffer holds inputs and outputs, if every reader streams it (a second operand of an attention
@@ -33,6 +34,7 @@ def plan_stays(network: Network, accelerator: Accelerator, *, without: frozenset
     Parameters
     ----------
     without : tensors that must not stay, because some layer did not fit beside them.
+    only : the tensors that may stay, or None for any.
     """
     if not accelerator.memory.can_keep_activations:
         return []
@@ -44,6 +46,8 @@ def plan_stays(network: Network, accelerator: Accelerator, *, without: frozenset
         last = _last_reader(network, place)
         tensor = layer.output
         if last is None or tensor.name in network.outputs or tensor.name in without:
+            continue
+        if only is not None and tensor.name not in only:
             continue
         size = tensor.elements * -(-tensor.bits // 8)  # blocks of narrow elements end on whole bytes: at most one each
         if all(taken[i] + size <= room for i in range(place, last + 1)):

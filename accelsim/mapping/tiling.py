@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from accelsim.mapping.footprint import Positions
 from accelsim.mapping.lowering import GemmWork
+from accelsim.mapping.program import Range
 
 #: How long a tile stays: `slice` for its step (and the next, if that needs the same), `block` while the loop around it
 #: stands still, `layer` until the layer (or its group block) ends.
@@ -24,7 +26,7 @@ class Tiling:
     groups : groups per block; more than one only with all of n and k.
     images, rows, columns : positions per block: several images, or several rows of one, or a part of one row.
     n : output channels per block (of one group).
-    k : reduction steps per compute step.
+    k : reduction steps that are loaded together. A compute step takes all of them, or ends with its scale group.
     order : which loop is outside: over channel blocks (each weight tile meets all positions) or over position blocks.
     weight_scope : `slice` (a tile per step), `block` (all K of a channel block), `layer` (all).
     input_scope : `slice` (the K range of the step), `block` (all K of a position block), `layer` (all).
@@ -56,11 +58,26 @@ class Tiling:
             for q in range(0, work.columns.out_size, self.columns)
         ]
 
+    def loaded_ranges(self, work: GemmWork) -> list[Range]:
+        """The K ranges that are loaded together; a range shorter than a scale group does not cross its end."""
+        if self.k >= work.scale_group_length:
+            return list(ranges(work.k, self.k))
+        return [(start + first, start + last) for start, end in ranges(work.k, work.scale_group_length)
+                for first, last in ranges(end - start, self.k)]
+
     def __str__(self) -> str:
         groups = f"g={self.groups} " if self.groups > 1 else ""
         order = "channels, positions" if self.order == "weights_outer" else "positions, channels"
         return (f"{groups}m={self.positions} n={self.n} k={self.k}, loops: {order}, k; "
                 f"weights kept per {self.weight_scope}, inputs per {self.input_scope}")
+
+
+def computed_ranges(work: GemmWork, loaded: Range) -> list[Range]:
+    """The K ranges of compute steps: a loaded range, cut where scale groups end."""
+    first, last = loaded
+    length = work.scale_group_length
+    ends = range((first // length + 1) * length, last, length)
+    return list(pairwise([first, *ends, last]))
 
 
 def ranges(size: int, step: int) -> Iterator[tuple[int, int]]:

@@ -3,9 +3,9 @@
 Registers wrap or saturate on the way, so the order matters: it is that of `AdditionOrder`. An overflow is an exact value
 (what the register kept before, plus the addend) outside the register's range.
 
-Most outputs need no walk. Whatever the order, each partial sum lies between the sum of the negative and that of the positive
-products, ``(S - A) / 2 .. (S + A) / 2`` with ``S = x w^T`` and ``A = |x| |w|^T``: two matrix products prove for most outputs
-that nothing overflows. The others are walked product by product.
+Few products are looked at one by one. If the bounds of `BlockProducts` prove that no output overflows, its sums are the
+result. Otherwise the steps are taken fold by fold: the column sums are matrix products again, and only where a fold's own
+bounds leave its register is it walked product by product.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.addition_order import AdditionOrder
-from accelsim.numerics.exact_product import absolute_product, magnitude_sums, matrix_product
-from accelsim.numerics.integer_array import Integers, magnitude, product, total
+from accelsim.numerics.block_products import BlockProducts, Run
+from accelsim.numerics.exact_product import as_integer_sums
+from accelsim.numerics.integer_array import Integers, extremes, magnitude, total
 from accelsim.numerics.register import Register
-from accelsim.numerics.register_walk import Places, Walk, walk
+from accelsim.numerics.register_walk import walk
 
 #: Products that are walked at once: 4 MB of int32.
 _CHUNK_PRODUCTS = 2**20
@@ -50,14 +51,13 @@ class Overflows(NamedTuple):
 Told = Callable[[Overflows], None]
 
 
-def accumulate(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *, order: AdditionOrder,
-               accumulator: Register, wires: Register, told: Told) -> Integers:
-    """What the accumulators hold after adding ``inputs @ weights^T`` to what they held, group by group.
+def accumulate(block: BlockProducts, held: Integers, *, order: AdditionOrder, accumulator: Register, wires: Register,
+               told: Told) -> Integers:
+    """What the accumulators hold after adding the products of a block to what they held.
 
     Parameters
     ----------
-    inputs : integers (G, M, K), as the PEs get them.
-    weights : integers (G, N, K).
+    block : inputs (G, M, K), as the PEs get them, and weights (G, N, K).
     held : int64 (G, M, N), within the accumulator's range.
     order : of the K additions.
     accumulator, wires : the registers; `wires` are those between PEs and matter for column sums alone. "error" adds as
@@ -72,94 +72,113 @@ def accumulate(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, *, o
     --------
     >>> x, w, events = np.array([[[100, 100, -100]]], np.int8), np.array([[[1, 1, 1]]], np.int8), []
     >>> for kind in ("products", "fold_sums"):  # the running sum leaves 8 bits, the fold's does not
-    ...     held = accumulate(x, w, np.zeros((1, 1, 1), np.int64), order=AdditionOrder(kind, (3,)), told=events.append,
-    ...                       accumulator=Register(8, "saturate"), wires=Register(8, "saturate"))
+    ...     held = accumulate(BlockProducts(x, w), np.zeros((1, 1, 1), np.int64), order=AdditionOrder(kind, (3,)),
+    ...                       accumulator=Register(8, "saturate"), wires=Register(8, "saturate"), told=events.append)
     ...     print(held.tolist(), len(events))
     [[[27]]] 1
     [[[100]]] 1
     """
-    products = matrix_product(inputs, weights)
-    result = total(held, products)
-    places = np.nonzero(suspects(inputs, weights, held, products, order=order, accumulator=accumulator, wires=wires))
-    if not places[0].size:
-        return result
-    for part in _parts(places[0].size, weights.shape[2]):
-        g, m, n = (indices[part] for indices in places)
-        before = held[g, m, n]
-        walked = _walk_outputs(_addends(inputs[g, m], weights[g, n], before), before, order, accumulator, wires)
-        result[g, m, n] = walked.kept
-        if walked.events is not None:
-            output, k, on_wires, exact, kept = walked.events
-            told(Overflows(g[output], m[output], n[output], k, on_wires, exact, kept))
-    return result.astype(np.int64)
+    if is_safe(block, held, order=order, accumulator=accumulator, wires=wires):
+        return total(held, block.integers)
+    folds = _Folds(block, told, is_small=block.bound < 2**61 and accumulator.bits <= 62)
+    for run in order.runs:
+        if order.kind == "products":
+            held = folds.products(held, run, accumulator)
+        else:
+            sums = folds.column_sums(run, wires) if order.kind == "column_sums" else folds.sums(run)
+            held = folds.added(held, sums, run, accumulator)
+    return held.astype(np.int64)
 
 
-def suspects(inputs: NDArray[Any], weights: NDArray[Any], held: Integers, products: Integers, *, order: AdditionOrder,
-             accumulator: Register, wires: Register) -> NDArray[np.bool_]:
-    """Outputs for which neither bound proves that nothing overflows, (G, M, N).
+def preloaded(bias: Integers, register: Register) -> Integers:
+    """What an accumulator holds of its bias; "error" keeps what "wrap" does.
 
-    First a channel's ``sum |w| * max |x|``, then an output's positive and negative parts.
+    >>> preloaded(np.array([127, 128]), Register(8, "error")).tolist()
+    [127, -128]
     """
-    found = np.zeros(products.shape, dtype=np.bool_)
-    bounds = product(magnitude_sums(weights), np.asarray(magnitude(inputs)))
-    wide = total(bounds, np.abs(held).max(axis=1)) > accumulator.max
-    if order.kind == "column_sums":
-        wide |= bounds > wires.max
-    channels = np.flatnonzero(wide.any(axis=0))
-    if not channels.size:
-        return found
-    some, start = products[..., channels], held[..., channels]
-    low, high = partial_sum_range(inputs, weights[:, channels], some)
-    leaves = (start + high > accumulator.max) | (start + low < accumulator.min)
-    if order.kind == "column_sums":
-        leaves |= (high > wires.max) | (low < wires.min)
-    found[..., channels] = leaves
-    return found
+    return Register(register.bits, "saturate" if register.overflow == "saturate" else "wrap").store(bias)
 
 
-def partial_sum_range(inputs: NDArray[Any], weights: NDArray[Any], products: Integers) -> tuple[Integers, Integers]:
-    """(sum of the negative products, sum of the positive ones) of each output, (G, M, N): no partial sum lies outside."""
-    absolute = absolute_product(inputs, weights)
-    return np.asarray((products - absolute) >> 1), np.asarray((products + absolute) >> 1)
+def is_safe(block: BlockProducts, held: Integers, *, order: AdditionOrder, accumulator: Register, wires: Register) -> bool:
+    """Whether bounds prove that nothing overflows: that of the widest channel, then each output's own."""
+    largest = magnitude(held)
+    has_wires = order.kind == "column_sums"
+    if block.bound + largest <= accumulator.max and (not has_wires or block.bound <= wires.max):
+        return True
+    up = as_integer_sums((block.magnitudes + block.sums).max(axis=1)) // 2
+    down = as_integer_sums((block.magnitudes - block.sums).max(axis=1)) // 2
+    if has_wires and max(extremes(up)[1], extremes(down)[1]) > wires.max:
+        return False
+    return max(extremes(total(up, held.max(axis=1)))[1], extremes(total(down, -held.min(axis=1)))[1]) <= accumulator.max
 
 
-def _parts(outputs: int, steps: int) -> Iterator[slice]:
+class _Folds:
+    """The products of a block, fold by fold.
+
+    `is_small` says that sums and registers are int64 with room to spare; otherwise they are Python's integers.
+    """
+
+    def __init__(self, block: BlockProducts, told: Told, *, is_small: bool) -> None:
+        self._block, self._told = block, told
+        self._type: type = np.int64 if is_small else object
+
+    def sums(self, run: Run) -> Integers:
+        """Sums of the products of a run of steps, (G, M, N)."""
+        return self._block.run_sums(run).astype(self._type)
+
+    def _range(self, run: Run, sums: Integers) -> tuple[Integers, Integers]:
+        """(negative, positive) products of a run, summed."""
+        magnitudes: Integers = self._block.run_magnitudes(run).astype(self._type)
+        return (sums - magnitudes) >> 1, (sums + magnitudes) >> 1
+
+    def added(self, held: Integers, sums: Integers, run: Run, accumulator: Register) -> Integers:
+        """The accumulators after one addition of each output's sum."""
+        exact: Integers = held.astype(self._type) + sums
+        leaves = (exact > accumulator.max) | (exact < accumulator.min)
+        if not leaves.any():
+            return exact
+        g, m, n = np.nonzero(leaves)
+        value = exact[g, m, n]
+        kept = preloaded(value, accumulator)
+        exact[g, m, n] = kept
+        self._told(Overflows(g, m, n, np.full(g.size, run[1] - 1), np.zeros(g.size, np.bool_), value, kept))
+        return exact
+
+    def column_sums(self, run: Run, wires: Register) -> Integers:
+        """What the wires hold at the end of a fold's columns."""
+        sums = self.sums(run)
+        if self._block.run_bound(run) <= wires.max:
+            return sums
+        low, high = self._range(run, sums)
+        return self._walked(sums, (low < wires.min) | (high > wires.max), np.zeros_like(sums), run, wires, on_wires=True)
+
+    def products(self, held: Integers, run: Run, accumulator: Register) -> Integers:
+        """The accumulators after adding the products of a run one by one."""
+        held, sums = held.astype(self._type), self.sums(run)
+        result = np.asarray(held + sums)
+        if self._block.run_bound(run) + magnitude(held) <= accumulator.max:
+            return result
+        low, high = self._range(run, sums)
+        leaves = (held + low < accumulator.min) | (held + high > accumulator.max)
+        return self._walked(result, leaves, held, run, accumulator, on_wires=False)
+
+    def _walked(self, result: Integers, chosen: NDArray[np.bool_], held: Integers, run: Run, register: Register, *,
+                on_wires: bool) -> Integers:
+        """The result, with the chosen outputs walked product by product from what their registers held."""
+        for part in parts_of(np.nonzero(chosen), run[1] - run[0]):
+            before = held[part]
+            addends = self._block.addends(part, run, before)
+            walked = walk(addends, before, register, steps=np.arange(*run), on_wires=on_wires)
+            result[part] = walked.kept
+            if walked.events is not None:
+                output, k, wired, exact, kept = walked.events
+                g, m, n = (indices[output] for indices in part)
+                self._told(Overflows(g, m, n, k, wired, exact, kept))
+        return result
+
+
+def parts_of(places: tuple[NDArray[Any], ...], steps: int) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Indices of outputs, as many at a time as can be walked at once."""
     size = max(1, _CHUNK_PRODUCTS // max(1, steps))
-    for first in range(0, outputs, size):
-        yield slice(first, first + size)
-
-
-def _addends(inputs: NDArray[Any], weights: NDArray[Any], held: Integers) -> NDArray[Any]:
-    """Products (outputs, K) in the narrowest type that holds every partial sum."""
-    bound = magnitude(inputs) * magnitude(weights) * inputs.shape[1] + magnitude(held)
-    kind = np.int32 if bound < 2**30 else np.int64 if bound < 2**62 else object
-    return np.asarray(inputs.astype(kind) * weights.astype(kind))
-
-
-def _walk_outputs(addends: NDArray[Any], held: Integers, order: AdditionOrder, accumulator: Register,
-                  wires: Register) -> Walk:
-    """Walk some outputs, each a row of addends."""
-    if order.kind == "products":
-        return walk(addends, held, accumulator, steps=np.arange(addends.shape[1]), on_wires=False)
-    starts = order.starts
-    last_steps = starts + np.asarray(order.pieces) - 1
-    sums = np.add.reduceat(addends, starts, axis=1)
-    events = [] if order.kind == "fold_sums" else _walk_columns(addends, sums, order, wires)
-    return walk(sums, held, accumulator, steps=last_steps, on_wires=False).joined(events)
-
-
-def _walk_columns(addends: NDArray[Any], sums: NDArray[Any], order: AdditionOrder, wires: Register) -> list[Places | None]:
-    """Walk the column sums of every fold; those that did not fit are changed in `sums` (outputs, folds)."""
-    prefix = np.cumsum(addends, axis=1, dtype=addends.dtype)
-    before = np.concatenate([np.zeros_like(prefix[:, :1]), prefix[:, order.starts[1:] - 1]], axis=1)
-    prefix -= np.repeat(before, order.pieces, axis=1)
-    leaves = np.logical_or.reduceat((prefix > wires.max) | (prefix < wires.min), order.starts, axis=1)
-    events: list[Places | None] = []
-    for piece in np.flatnonzero(leaves.any(axis=0)):
-        rows = np.flatnonzero(leaves[:, piece])
-        steps = order.starts[piece] + np.arange(order.pieces[piece])
-        column = walk(addends[np.ix_(rows, steps)], np.zeros(rows.size, np.int64), wires, steps=steps, on_wires=True)
-        sums[rows, piece] = column.kept
-        assert column.events is not None
-        events.append(column.events._replace(m=rows[column.events.m]))
-    return events
+    for first in range(0, places[0].size, size):
+        yield tuple(indices[first:first + size] for indices in places)

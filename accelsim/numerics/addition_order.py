@@ -15,10 +15,14 @@ K runs (r, s, c), c fastest, ascending over the folds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Products that are bounded together; longer runs have looser bounds, shorter ones more of them.
+_RUN = 16
 
 AdditionKind = Literal["products", "column_sums", "fold_sums"]
 
@@ -45,6 +49,17 @@ class AdditionOrder:
     def length(self) -> int:
         """Reduction steps of the whole range."""
         return sum(self.pieces)
+
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of steps that can be looked at together: the folds, or short runs where every product is an addition.
+
+        >>> AdditionOrder("products", (40,)).runs
+        ((0, 16), (16, 32), (32, 40))
+        """
+        folds = (0, *accumulate(self.pieces))
+        edges = (*range(0, self.length, _RUN), self.length) if self.kind == "products" else folds
+        return tuple(pairwise(edges))
 
     @property
     def starts(self) -> NDArray[np.int64]:

@@ -29,20 +29,18 @@ def matrix_product(left: NDArray[Any], right: NDArray[Any]) -> Integers:
     >>> matrix_product(np.array([[1, 2]], np.int8), np.array([[3, 4], [5, -6]], np.int8)).tolist()
     [[11, -7]]
     """
+    return as_integer_sums(exact_product(left, right))
+
+
+def exact_product(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """The same in the type in which it was computed, without error: float32, float64, int64 or Python integers."""
     kind = exact_kind(product_bound(left, right))
-    product = left.astype(kind) @ np.swapaxes(right.astype(kind), -1, -2)
-    return narrowed(np.asarray(product, dtype=object)) if kind is object else np.asarray(product).astype(np.int64)
+    return np.asarray(left.astype(kind) @ np.swapaxes(right.astype(kind), -1, -2))
 
 
-def absolute_product(left: NDArray[Any], right: NDArray[Any]) -> Integers:
-    """``|left| @ |right|^T``: the sum of the products' magnitudes, as `matrix_product`.
-
-    >>> absolute_product(np.array([[-128, 2]], np.int8), np.array([[3, -4]], np.int8)).tolist()
-    [[392]]
-    """
-    kind = exact_kind(product_bound(left, right))
-    product = np.abs(left.astype(kind)) @ np.swapaxes(np.abs(right.astype(kind)), -1, -2)
-    return narrowed(np.asarray(product, dtype=object)) if kind is object else np.asarray(product).astype(np.int64)
+def as_integer_sums(values: NDArray[Any]) -> Integers:
+    """Whole numbers of any type as int64, Python integers staying what they are where they need to."""
+    return narrowed(values) if values.dtype == object else values.astype(np.int64, copy=False)
 
 
 def exact_kind(bound: int) -> DTypeLike:
@@ -71,4 +69,4 @@ def magnitude_sums(weights: NDArray[Any]) -> Integers:
     """``sum_k |w_k|`` of each row, (..., N)."""
     kind = exact_kind(magnitude(weights) * int(weights.shape[-1]))
     sums = np.abs(weights.astype(kind)).sum(axis=-1)
-    return narrowed(np.asarray(sums, dtype=object)) if kind is object else np.asarray(sums).astype(np.int64)
+    return as_integer_sums(np.asarray(sums))

@@ -13,15 +13,14 @@ caller adds, exactly, and stores after each addition.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import NumericsError
 from accelsim.numerics.integer_array import Integers, as_integers, narrowed, require_range
-
-Overflow = Literal["wrap", "saturate", "error"]
+from accelsim.numerics.rule_names import Overflow as Overflow
 
 
 @dataclass(frozen=True, slots=True)

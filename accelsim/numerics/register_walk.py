@@ -27,11 +27,6 @@ class Walk(NamedTuple):
     kept: Integers
     events: Places | None
 
-    def joined(self, others: list[Places | None]) -> Walk:
-        """The same end, with the events of further registers."""
-        found = [places for places in (*others, self.events) if places is not None]
-        return Walk(self.kept, _concatenated(found) if found else None)
-
 
 def walk(addends: NDArray[Any], held: Integers, register: Register, *, steps: NDArray[np.int64], on_wires: bool) -> Walk:
     """Add the columns of `addends` one after the other.
@@ -102,7 +97,3 @@ def _saturating(addends: NDArray[Any], held: Integers, register: Register) -> tu
             found.append(_Found(m, np.full(m.size, k), exact[m], kept[m]))
     columns = (np.concatenate([getattr(part, name) for part in found]) for name in _Found._fields)
     return kept, _Found(*columns)
-
-
-def _concatenated(found: list[Places]) -> Places:
-    return Places(*(np.concatenate([getattr(part, name) for part in found]) for name in Places._fields))

@@ -7,7 +7,7 @@ arrays, exact, with channels last. Fused activations are the clamp: ReLU is ``cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,19 @@ class Requantization:
             raise NumericsError(f"expected clamp_min <= clamp_max, got {low} > {high}", field="clamp_min")
         mode = rounding or "half_up" if rule.name == "power_of_two" else None
         return cls(rule, multiplier, int(zero_point), qtype, int(low), int(high), mode)
+
+    def channels(self, part: slice) -> Requantization:
+        """The same for some of the channels; itself with one multiplier for all.
+
+        >>> unit = Requantization.of("tflite_double", [0.5, 0.25], zero_point=0, qtype=QType(8, True))
+        >>> unit.channels(slice(1, 2)).requantize([[8]]).tolist()
+        [[2]]
+        """
+        if not self.multiplier.mantissa.shape:
+            return self
+        mantissa, shift, addend = (array[part] for array in (self.multiplier.mantissa, self.multiplier.shift,
+                                                             self.multiplier.addend))
+        return replace(self, multiplier=Multiplier(mantissa, shift, addend))
 
     def requantize(self, accumulators: ArrayLike, *, generator: np.random.Generator | None = None) -> NDArray[Any]:
         """``clamp(rescale(a) + zero_point)``, the addition exact, the clamp a saturation.

@@ -35,15 +35,14 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import NumericsError
 from accelsim.numerics.integer_array import Integers, as_integers, extremes, narrowed
-
-Rounding = Literal["floor", "truncate", "half_up", "half_away", "half_even", "stochastic"]
+from accelsim.numerics.rule_names import Rounding as Rounding
 
 #: int64 holds 2^n - 1 and x >> n for n up to here; larger shifts go through Python integers.
 LARGEST_INT64_SHIFT = 62

@@ -35,11 +35,7 @@ from accelsim.numerics import multiplier, rescale
 from accelsim.numerics.effective_scale import Arithmetic
 from accelsim.numerics.integer_array import Integers
 from accelsim.numerics.multiplier import Multiplier
-
-SchemeName = Literal[
-    "tflite_double", "tflite_single", "litert_reference", "tflite_micro", "tflite_int16x8", "litert_optimized", "nvdla",
-    "float32_nearest_even", "shift_floor", "dyadic", "power_of_two", "tosa_single", "tosa_double",
-]
+from accelsim.numerics.rule_names import SchemeName as SchemeName
 
 #: What produced the accumulators; only litert_reference asks.
 Operator = Literal["conv", "depthwise", "fully_connected"]

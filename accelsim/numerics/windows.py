@@ -75,6 +75,23 @@ def windows(images: NDArray[Any], rows: Axis, columns: Axis, *, m: Range, k: Ran
     return np.concatenate(pieces, axis=3).reshape(m[1] - m[0], k[1] - k[0])
 
 
+def group_windows(images: NDArray[Any], rows: Axis, columns: Axis, *, groups: int, m: Range, fill: int) -> NDArray[Any]:
+    """`windows` of several groups side by side, all their steps: images (N, H, W, groups * C) to (groups, M, K).
+
+    >>> x = np.arange(8).reshape(1, 2, 2, 2)
+    >>> group_windows(x, Axis(2, 1, kernel=2), Axis(2, 2), groups=2, m=(0, 2), fill=0).tolist()
+    [[[0, 4], [2, 6]], [[1, 5], [3, 7]]]
+    """
+    channels, block = images.shape[3] // groups, box(m, rows, columns)
+    taps = rows.kernel * columns.kernel
+    found = np.empty((groups, m[1] - m[0], taps, channels), dtype=images.dtype)
+    for position in range(taps):
+        r, s = divmod(position, columns.kernel)
+        seen = tap(images, rows, columns, block, r, s, fill).reshape(m[1] - m[0], groups, channels)
+        found[:, :, position] = seen.transpose(1, 0, 2)
+    return found.reshape(groups, m[1] - m[0], taps * channels)
+
+
 def tap(images: NDArray[Any], rows: Axis, columns: Axis, block: Box, r: int, s: int, fill: int) -> NDArray[Any]:
     """What kernel position (r, s) sees from every output position of a block: (images, rows, columns, C)."""
     found = images[block.images[0]:block.images[1]]

@@ -206,6 +206,7 @@ def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
     lanes = grid.rows if grid.dataflow == "dot_product" else grid.columns
     halves = "double buffered" if accumulators.double_buffered else "single buffered"
     start = "bias preloaded" if accumulators.preloads_bias else "start at zero"
+    overflow = {"wrap": "wrap on overflow", "saturate": "saturate", "error": "overflow stops"}[accumulators.overflow]
     size = f"{lanes} × {accumulators.entries:,} × {accumulators.bits} bits"
     box = _LANES_RIGHT if is_right else _LANES_BELOW
     lines = [
@@ -214,12 +215,13 @@ def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
         f"{accumulators.bits} bits",
         halves,
         start,
+        overflow,
     ]
     _draw_block(
         drawing,
         box,
         "Accumulators" if is_right else f"Accumulators {size}",
-        lines if is_right else [f"{halves}, {start}"],
+        lines if is_right else [f"{halves}, {start}, {overflow}"],
         colour=YELLOW,
     )
     colour = OPERANDS["outputs"]

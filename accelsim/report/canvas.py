@@ -8,7 +8,7 @@ set for the time of one drawing and put back.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -70,18 +70,29 @@ def new_axes(*, width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def new_panels(*, width: float, height: float, shares: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure of this size (inches) with axes below each other over one x axis, of these shares of the height."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(len(shares), 1, sharex=True, height_ratios=list(shares)))
+
+
 def set_title(axes: Axes, title: str, *, entry_width: float = 1.5) -> None:
     """The title at the upper left, and between it and the axes, where it covers no data, the legend of what
     is drawn.
 
     `entry_width` : inches that the longest entry of the legend takes.
     """
-    handles, labels = axes.get_legend_handles_labels()
     figure = axes.get_figure(root=True)
     assert figure is not None
-    columns = max(1, int((figure.get_figwidth() - 1) / entry_width))
-    rows = -(-len(labels) // columns)
-    if rows:
+    rows = add_legend(axes, columns=max(1, int((figure.get_figwidth() - 1) / entry_width)))
+    axes.set_title(title, pad=10 + 15 * rows)
+
+
+def add_legend(axes: Axes, *, columns: int) -> int:
+    """The legend of what is drawn, above the axes; returns its rows, 0 where nothing has a name."""
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
         axes.legend(
             handles,
             labels,
@@ -93,7 +104,24 @@ def set_title(axes: Axes, title: str, *, entry_width: float = 1.5) -> None:
             handletextpad=0.5,
             borderaxespad=0.3,
         )
-    axes.set_title(title, pad=10 + 15 * rows)
+    return -(-len(labels) // columns)
+
+
+def note_beside(
+    axes: Axes, text: str, point: tuple[float, float], *, offset: tuple[float, float], colour: str = MUTED
+) -> None:
+    """A number some points beside (or above) its mark, which no line crosses."""
+    axes.annotate(
+        text,
+        point,
+        xytext=offset,
+        textcoords="offset points",
+        ha="left" if offset[0] else "center",
+        va="center" if offset[0] else "baseline",
+        fontsize=8,
+        color=colour,
+        bbox={"boxstyle": "square,pad=0.12", "facecolor": GROUND, "edgecolor": "none"},
+    )
 
 
 def scaled_axis(axes: Axes, *, factor: float) -> SecondaryAxis:

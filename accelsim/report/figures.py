@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from accelsim.report.canvas import ImageFormat, render
 from accelsim.report.energy_figure import draw_energy, draw_energy_by_component
 from accelsim.report.latency_figure import draw_latency
+from accelsim.report.report_figure import ReportFigure
 from accelsim.report.roofline_figure import draw_roofline
 from accelsim.report.utilization_figure import draw_utilization
+from accelsim.report.value_figures import value_figures
 from accelsim.results.network_result import NetworkResult
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFigure:
-    """A figure of the report: how it is drawn, and how it is read."""
-
-    draw: Callable[[NetworkResult], Figure]
-    heading: str
-    caption: str
-
 
 #: File name without suffix -> figure, in the order of the page.
 FIGURES: Mapping[str, ReportFigure] = {
@@ -63,8 +50,8 @@ FIGURES: Mapping[str, ReportFigure] = {
 
 
 def render_figures(result: NetworkResult) -> dict[str, dict[ImageFormat, bytes]]:
-    """Every figure of the catalogue as PNG and SVG, by name."""
+    """Every figure of the catalogue as PNG and SVG, by name; then those of `value_figures` that apply."""
     return {
         name: render(lambda figure=figure: figure.draw(result), name=name)  # type: ignore[misc]
-        for name, figure in FIGURES.items()
+        for name, figure in {**FIGURES, **value_figures(result)}.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accelsim.report.value_findings import value_findings
 from accelsim.report.wording import component_label, cycles_label, energy_text, share_text
 from accelsim.results.network_result import NetworkResult
 from accelsim.results.stalls import STALL_CAUSES
@@ -12,8 +13,11 @@ LONGEST_LAYERS = 3
 
 
 def findings(result: NetworkResult) -> list[str]:
-    """Where time and energy go, and what would have to change first."""
-    sentences = [_speed(result), _stalls(result), _longest(result), _bound(result), _energy(result)]
+    """Where time and energy go, what would have to change first, and whether the integers that the run carried fitted into
+    their registers.
+    """
+    of_integers = value_findings(result)[:1]
+    sentences = [_speed(result), _stalls(result), _longest(result), _bound(result), _energy(result), *of_integers]
     return [sentence for sentence in sentences if sentence]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from markupsafe import Markup
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.summary import summarize
+from accelsim.report.cell import Cell
 from accelsim.report.findings import findings
 from accelsim.report.headlines import headlines
+from accelsim.report.integers_section import IntegersSection
 from accelsim.report.palette import CYCLES, GROUND, INK, MUTED, RULE
 from accelsim.report.svg import paint
 from accelsim.report.wording import cycles_label, energy_text, share_text, short_name
@@ -25,27 +26,22 @@ from accelsim.units import cycles_to_us, format_scaled, format_size, format_time
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell of the layer table: what it shows and what it is sorted by."""
-
-    text: str
-    key: str | float
-    is_number: bool = True
-
-
 def report_page(result: NetworkResult, *, figures: Mapping[str, str], diagram: str) -> str:
     """The page. `figures` are SVG documents by the names of `accelsim.report.figures`, `diagram` the block
     diagram's."""
     from accelsim.report.figures import FIGURES
+    from accelsim.report.value_figures import value_figures
 
+    pictures = {name: Markup(inline_svg(svg)) for name, svg in figures.items()}
     return render_template(
         "report.html.j2",
         result=result,
         headlines=headlines(result),
         findings=findings(result),
         diagram=Markup(inline_svg(diagram)),
-        figures=[(FIGURES[name], Markup(inline_svg(svg))) for name, svg in figures.items()],
+        figures=[(figure, pictures[name]) for name, figure in FIGURES.items()],
+        integers=IntegersSection.of(result) if result.has_values else None,
+        value_figures=[(figure, pictures[name]) for name, figure in value_figures(result).items()],
         causes=_causes(result),
         columns=_COLUMNS,
         rows=[_row(result, layer) for layer in result.layers],

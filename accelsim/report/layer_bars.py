@@ -27,6 +27,16 @@ def width_for(layers: int) -> float:
     return min(FULL_WIDTH, max(7.5, 4.0 + 0.25 * layers))
 
 
+def mark_size(layers: int, *, largest: float) -> float:
+    """Points across a mark: as large as that, or as small as neighbouring layers need to keep apart, but never a speck.
+
+    >>> mark_size(10, largest=8.0), round(mark_size(60, largest=8.0), 1), mark_size(300, largest=8.0)
+    (8.0, 5.8, 2.4)
+    """
+    slot = 72 * (width_for(layers) - 1) / max(layers, FEWEST_SLOTS)
+    return min(largest, max(2.4, 0.4 * slot))
+
+
 def draw_stack(
     axes: Axes, series: Mapping[str, Sequence[float]], colours: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:

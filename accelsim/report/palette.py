@@ -60,6 +60,15 @@ KINDS: Mapping[str, str] = {
 #: Operands, in the block diagram.
 OPERANDS: Mapping[str, str] = {"weights": ORANGE, "inputs": BLUE, "outputs": GREEN}
 
+#: What overflows, in the order of `accelsim.results.overflow.Place`.
+PLACES: Mapping[str, str] = {"bias": PURPLE, "accumulator": BLUE, "wires": ORANGE, "row_sum": GREEN}
+
+#: Widths of accumulators: what no inputs can exceed, what running sums reached, what final sums reached.
+WIDTHS: Mapping[str, str] = {"worst_case": INK, "running": SKY, "final": BLUE}
+
+#: Shares of wrong outputs, from few to most.
+WRONG = ("#fde7b0", "#f8bf57", "#ec8a2c", "#cf5019", "#8b2210")
+
 #: Designs of a comparison, in the order in which they were given.
 DESIGNS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, PURPLE, GREY)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
-from rich.text import Text
 
-from accelsim.report.wording import energy_text, share_text, short_name, stall_label
+from accelsim.report.fitted_table import Justify, fitted_table
+from accelsim.report.wording import energy_text, share_text, stall_label
 from accelsim.results.layer_result import LayerResult
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_scaled, format_size
 
-_HEADINGS: dict[str, Literal["left", "right"]] = {
+_HEADINGS: dict[str, Justify] = {
     "layer": "left",
     "kind": "left",
     "bits": "left",
@@ -29,9 +27,6 @@ _HEADINGS: dict[str, Literal["left", "right"]] = {
 #: What a narrow terminal leaves out, one after the other.
 _FIRST_TO_GO = ("bits", "kind", "DRAM", "MACs", "util.")
 
-#: Letters of a name that columns make room for.
-NAME_WIDTH = 28
-
 #: Layers that stand out.
 HIGHLIGHTED = 3
 
@@ -44,30 +39,8 @@ def layer_table(result: NetworkResult, *, top: int, width: int) -> Table:
     top : show only so many layers, those with the most cycles, and the others as one row; 0 shows all.
     width : columns of the terminal; a narrow one leaves out columns, and long names lose their beginning.
     """
-    rows = _rows(result, top)
-    headings, room = _fitting([cells for cells, _ in rows], width)
-    title = Text(f"{result.network} on {result.accelerator.name}", style="bold")
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify=_HEADINGS[heading], no_wrap=True)
-    for place, (cells, style) in enumerate(rows):
-        cells["layer"] = short_name(cells["layer"], longest=room)
-        if place == len(rows) - 1:
-            table.add_section()
-        table.add_row(*(Text(cells[heading]) for heading in headings), style=style)
-    return table
-
-
-def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> tuple[list[str], int]:
-    """The columns that leave enough room for the names, and that room."""
-    headings = list(_HEADINGS)
-    widths = {heading: max(len(heading), *(len(cells[heading]) for cells in rows)) for heading in headings}
-    for heading in (*_FIRST_TO_GO, ""):
-        room = width - 3 - sum(widths[other] + 2 for other in headings if other != "layer")
-        if room >= min(widths["layer"], NAME_WIDTH) or not heading:
-            break
-        headings.remove(heading)
-    return headings, max(room, len("999 other layers"))
+    title = f"{result.network} on {result.accelerator.name}"
+    return fitted_table(_rows(result, top), headings=_HEADINGS, title=title, width=width, first_to_go=_FIRST_TO_GO)
 
 
 def _rows(result: NetworkResult, top: int) -> list[tuple[dict[str, str], str]]:

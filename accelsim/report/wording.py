@@ -78,6 +78,43 @@ def share_text(part: float, whole: float) -> str:
     return f"{share:.1f} %" if 0 < share < 9.95 else f"{share:.0f} %"
 
 
+def exact_share_text(part: int, whole: int) -> str:
+    """A percentage that says 0 % only of nothing and 100 % only of everything.
+
+    >>> exact_share_text(0, 9), exact_share_text(1, 100_000), exact_share_text(1, 10**9), exact_share_text(9_999, 10_000)
+    ('0 %', '0.001 %', '<0.001 %', '99.9 %')
+    """
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 0.001:
+        return "<0.001 %"
+    if 0 < share < 0.0995:
+        return f"{share:.1g} %"
+    return f"{min(share, 99.9):.1f} %" if 99.5 <= share < 100 else share_text(part, whole)
+
+
+_PLACES = {"bias": "bias", "accumulator": "accumulators", "wires": "wires between PEs", "row_sum": "row sums"}
+
+
+def place_label(place: str) -> str:
+    """What overflowed, in a few words.
+
+    >>> place_label("row_sum"), place_label("accumulator")
+    ('row sums', 'accumulators')
+    """
+    return _PLACES.get(place, place.replace("_", " "))
+
+
+def registers_text(accelerator: Accelerator) -> str:
+    """The registers of partial sums: how wide, and what they do with a sum that does not fit."""
+    bits, wires = accelerator.accumulators.bits, accelerator.partial_sum_bits
+    rule = {"wrap": "wrap", "saturate": "saturate", "error": "stop the run on overflow"}[accelerator.accumulators.overflow]
+    if not accelerator.pe_grid.has_column_sums:
+        return f"accumulators of {bits} bits that {rule}"
+    if wires == bits:
+        return f"accumulators and wires of {bits} bits that {rule}"
+    return f"accumulators of {bits} bits and wires of {wires} bits that {rule}"
+
+
 def short_name(name: str, *, longest: int = 28) -> str:
     """A layer's name without its beginning where it is long: the end tells layers apart.
 

@@ -85,6 +85,9 @@ def write_report(result: NetworkResult, folder: Path) -> Path:
     """layers.csv, result.json, block_diagram.svg, figures/*.png and *.svg and index.html; returns the place
     of the page.
 
+    Of a run that carried integers there are events.csv, overflow_by_channel.csv and overflow_by_fold.csv besides, or
+    width_trials.csv where other widths of the accumulators were tried.
+
     Raises
     ------
     OutputError : the folder cannot be written.
@@ -98,6 +101,7 @@ def report_files(result: NetworkResult) -> dict[str, bytes]:
     from accelsim.report.block_diagram import draw_block_diagram
     from accelsim.report.figures import render_figures
     from accelsim.report.html import report_page
+    from accelsim.report.overflow_records import overflow_tables
 
     figures = render_figures(result)
     diagram = draw_block_diagram(result.accelerator)
@@ -108,19 +112,23 @@ def report_files(result: NetworkResult) -> dict[str, bytes]:
         "result.json": json_bytes(result.to_dict()),
         "block_diagram.svg": diagram.encode(),
     }
+    if result.has_values:
+        files |= {name: csv_bytes(rows, columns=columns) for name, (columns, rows) in overflow_tables(result).items()}
     for name, images in figures.items():
         files |= {f"figures/{name}.{suffix}": content for suffix, content in images.items()}
     return files
 
 
-def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Records of the same keys as CSV, floats with all of their digits.
+def csv_bytes(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> bytes:
+    """Records of the same keys as CSV, floats with all of their digits; `columns` names them where there may be no record.
 
     >>> csv_bytes([{"layer": "a,b", "energy_pj": 0.1}])
     b'layer,energy_pj\\n"a,b",0.1\\n'
+    >>> csv_bytes([], columns=["layer", "step"])
+    b'layer,step\\n'
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0] if columns is None else columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from accelsim.results.counts import Counts
+from accelsim.results.layer_values import LayerValues
+from accelsim.results.quantization_counts import QuantizationCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class LayerResult:
     energy_pj : by component ("multipliers", "adders", "registers", "accumulators", "requantizer", "vector_unit",
         "buffers.<name>", "dram", "leakage"), in the energy table's unit.
     peak_macs_per_cycle : the grid's peak at this layer's operand widths.
+    quantization : what it did only because of how it is quantized: asymmetric weights, several scales a channel.
+    values : what its integers did, in a run that carried them.
     """
 
     name: str
@@ -52,6 +56,8 @@ class LayerResult:
     counts: Counts
     energy_pj: Mapping[str, float]
     peak_macs_per_cycle: int
+    quantization: QuantizationCounts = field(default_factory=QuantizationCounts)
+    values: LayerValues | None = None
 
     @property
     def total_cycles(self) -> int:
@@ -59,7 +65,8 @@ class LayerResult:
 
     @property
     def macs(self) -> int:
-        return self.counts.macs
+        """Those of the layer itself; `counts.macs` has those of channels of ones too."""
+        return self.counts.macs - self.quantization.sum_macs
 
     @property
     def total_energy_pj(self) -> float:

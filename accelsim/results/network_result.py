@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.results.energy_level import component_level
 from accelsim.results.layer_result import LayerResult
+from accelsim.results.quantization_counts import QuantizationCounts
 from accelsim.results.span import Timeline
 from accelsim.results.stalls import STALL_CAUSES
+from accelsim.results.value_records import output_records, overflow_totals, trial_records, value_columns
 from accelsim.units import cycles_to_us
 
 if TYPE_CHECKING:
     import pandas
+    from numpy.typing import NDArray
 
 #: Version of the layout of `NetworkResult.to_dict`.
 RESULT_SCHEMA_VERSION = 1
@@ -34,6 +37,8 @@ class NetworkResult:
     unsupported : operators that were not simulated, with their number; their time and energy are missing here.
     timeline : spans and samples, when they were asked for.
     version : of accelsim.
+    rounding : the requantization rule of a run that carried integers, else "".
+    outputs : of such a run: integers by the model's output names, the samples in front.
     """
 
     network: str
@@ -44,6 +49,28 @@ class NetworkResult:
     version: str
     unsupported: Mapping[str, int] = field(default_factory=dict)
     timeline: Timeline | None = None
+    rounding: str = ""
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the run carried integers."""
+        return bool(self.rounding)
+
+    @property
+    def samples(self) -> int:
+        """Samples whose integers it carried."""
+        return next((len(array) for array in self.outputs.values()), 0)
+
+    @property
+    def has_quantization_costs(self) -> bool:
+        """Whether asymmetric weights or several scales a channel cost some layer something."""
+        return any(layer.quantization != QuantizationCounts() for layer in self.layers)
+
+    @property
+    def overflows(self) -> int:
+        """Overflow events of all layers."""
+        return sum(layer.values.overflows.count for layer in self.layers if layer.values is not None)
 
     @property
     def total_cycles(self) -> int:
@@ -122,10 +149,12 @@ class NetworkResult:
             "dram_bus_bytes": counts.dram_bus_bytes, "steps": layer.steps, "mapping": layer.mapping,
             "energy_pj": layer.total_energy_pj,
         }
+        if self.has_quantization_costs:
+            row |= asdict(layer.quantization)
         row |= {f"energy_{component}_pj": layer.energy_pj.get(component, 0.0) for component in self.energy_pj}
         row |= {f"peak_{buffer}_bytes": layer.peak_buffer_bytes.get(buffer, 0)
                 for buffer in self.accelerator.memory.buffers}
-        return row
+        return row | value_columns(layer.values) if self.has_values else row
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per layer, as pandas."""
@@ -134,7 +163,8 @@ class NetworkResult:
         return pandas.DataFrame(self.rows())
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the timeline, as plain data for JSON; the same run gives the same bytes."""
+        """Everything but the timeline, as plain data for JSON; the same run gives the same bytes. Of the integers that a run
+        carried there are the counts, and the outputs' fingerprints."""
         return {
             "schema_version": RESULT_SCHEMA_VERSION, "accelsim_version": self.version,
             "network": self.network, "network_fingerprint": self.network_fingerprint,
@@ -149,5 +179,18 @@ class NetworkResult:
                 "stall_cycles": self.stall_cycles,
                 "dram_bytes": self.dram_bytes,
             },
+            **({"values": self._values_record()} if self.has_values else {}),
             "layers": self.rows(),
+        }
+
+    def _values_record(self) -> dict[str, Any]:
+        """What the run's integers did, all layers together."""
+        accelerator = self.accelerator
+        trials = trial_records((layer.name, layer.values) for layer in self.layers)
+        overflows = [layer.values.overflows for layer in self.layers if layer.values is not None]
+        return {
+            "rounding": self.rounding, "samples": self.samples, "accumulator_bits": accelerator.accumulators.bits,
+            "partial_sum_bits": accelerator.partial_sum_bits, "overflow": accelerator.accumulators.overflow,
+            **({"width_trials": trials} if trials else overflow_totals(overflows)),
+            "model_outputs": output_records(self.outputs),
         }

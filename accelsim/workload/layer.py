@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelsim.errors import WorkloadError
 from accelsim.workload.operation import Convolution, MatMul, Operation
 from accelsim.workload.tensor import Tensor
 
@@ -23,6 +24,15 @@ class Layer:
     bias : one element per output channel (accumulator width), or None. Vector layers have none: what they read
         beside their inputs (scales, tables) is their `weights`.
     fused : names of the activations that the requantizer applies on the way out ("relu", "relu6", "clip").
+    has_asymmetric_weights : whether the weights have a zero point z_w other than 0, so that z_w * sum(x) is subtracted from
+        every output of the run.
+    has_dynamic_range : whether the output's scale is found during the run, from the smallest and largest accumulator.
+    weight_scale_groups : scales per output channel: K is cut into so many runs of equal length (the last may be shorter),
+        each with a scale of its own, so that its partial sum is scaled before it is added.
+
+    Raises
+    ------
+    WorkloadError : one of the last three for a layer off the grid; a number of groups into which K cannot be cut.
 
     Examples
     --------
@@ -38,6 +48,23 @@ class Layer:
     weights: Tensor | None = None
     bias: Tensor | None = None
     fused: tuple[str, ...] = ()
+    has_asymmetric_weights: bool = False
+    has_dynamic_range: bool = False
+    weight_scale_groups: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.is_on_grid:
+            for field, is_set in (("has_asymmetric_weights", self.has_asymmetric_weights),
+                                  ("has_dynamic_range", self.has_dynamic_range),
+                                  ("weight_scale_groups", self.weight_scale_groups != 1)):
+                if is_set:
+                    raise WorkloadError(f"expected no {field} for a layer without a matrix product, got {self.kind}",
+                                        field=self.name)
+            return
+        steps, groups = self.reduction_length, self.weight_scale_groups
+        if not 1 <= groups <= steps or -(-steps // -(-steps // groups)) != groups:
+            raise WorkloadError(f"expected weight_scale_groups that cut {steps} reduction steps into equal runs and a rest, "
+                                f"got {groups}", field=self.name)
 
     @property
     def kind(self) -> str:
@@ -55,6 +82,13 @@ class Layer:
     @property
     def macs(self) -> int:
         return self.operation.macs if isinstance(self.operation, Convolution | MatMul) else 0
+
+    @property
+    def reduction_length(self) -> int:
+        """K: products that one output adds up; 0 off the grid."""
+        if isinstance(self.operation, MatMul):
+            return self.operation.k
+        return self.operation.reduction_length if isinstance(self.operation, Convolution) else 0
 
     @property
     def vector_operations(self) -> int:

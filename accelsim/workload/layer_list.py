@@ -22,7 +22,8 @@ A layer reads the layer above it unless `from` names others. Inside `repeat`, a 
 same pass, and `block_input` what the pass began with; behind it, a name means the layer of the last pass.
 relu, relu6 and clip fuse into the layer; any other `activation` becomes a layer of its own behind it.
 `output: true` marks a tensor that is stored although later layers read it; tensors that nobody reads are
-outputs anyway.
+outputs anyway. `quantization` says what scales and zero points cost: asymmetric_weights (weights with a zero
+point), dynamic_range (the output's scale is found during the run), weight_scale_groups (scales per output channel).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from accelsim.errors import WorkloadError
 from accelsim.problem import MISSING, FieldPath, did_you_mean, quoted
@@ -56,7 +58,7 @@ BIAS_BITS = 32
 
 _BLOCK_INPUT = "block_input"
 _CLAMPS = ("relu", "relu6", "clip")
-_COMMON_KEYS = ("from", "bits", "output")
+_COMMON_KEYS = ("from", "bits", "quantization", "output")
 
 
 def load_layer_list(
@@ -244,6 +246,14 @@ class _Building:
             raise section.error(f"expected 1 to {WIDEST_BITS} bits, got {width}", key)
         return width
 
+    def _quantization(self, section: Section) -> dict[str, Any]:
+        """The fields of `Layer` that say what its scales and zero points cost."""
+        section.check_keys((), ("asymmetric_weights", "dynamic_range", "weight_scale_groups"))
+        groups = section.entries.get("weight_scale_groups", 1)
+        return {"has_asymmetric_weights": section.flag("asymmetric_weights", False),
+                "has_dynamic_range": section.flag("dynamic_range", False),
+                "weight_scale_groups": size_of(groups, section, "weight_scale_groups", self.parameters, 1)}
+
     def _set_width(self, tensor: str, width: int, section: Section) -> None:
         """Every tensor has one width, whoever reads it."""
         stated, by = self._widths.setdefault(tensor, (width, section.field))
@@ -265,6 +275,8 @@ class _Building:
             raise section.error(f"two layers or inputs are called {full}")
         bits = section.section("bits")
         weight_bits = self._bits(bits, "weights") if "weights" in bits.entries else self.weight_bits
+        # The activation behind a layer shares its entry, and none of what only the layer itself can have.
+        quantization = {} if full != section.text("name") + suffix else self._quantization(section.section("quantization"))
         try:
             read = tuple(Tensor(source, self._tensors[source], self.input_bits) for source in sources)
             layer = Layer(
@@ -275,6 +287,7 @@ class _Building:
                 fused=fused,
                 weights=_constant(f"{full}.weights", draft.weights, weight_bits),
                 bias=_constant(f"{full}.bias", (draft.bias,) if draft.bias else None, BIAS_BITS),
+                **quantization,
             )
         except WorkloadError as error:
             raise section.error(error.problem) from None

@@ -12,10 +12,13 @@ from accelsim.problem import did_you_mean
 from accelsim.workload.layer_list import load_layer_list
 from accelsim.workload.network import Network
 from accelsim.workload.onnx_importer import import_onnx
+from accelsim.workload.onnx_values import import_quantized_onnx
+from accelsim.workload.quantized_network import QuantizedNetwork
 from accelsim.workload.tensor import Shape
+from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
 from accelsim.workload.topology_csv import import_topology
 
-_SUFFIXES = (".onnx", ".csv", ".yaml", ".yml")
+_SUFFIXES = (".onnx", ".tflite", ".csv", ".yaml", ".yml")
 _WIDEST_BITS = 32
 
 
@@ -39,7 +42,7 @@ def load_network(
     parameters: Mapping[str, int] = MappingProxyType({}),
     strict: bool = False,
 ) -> Network:
-    """The network in a file (.onnx, .csv of SCALE-Sim, .yaml layer list), or a shipped one by its name.
+    """The network in a file (.onnx, .tflite, .csv of SCALE-Sim, .yaml layer list), or a shipped one by its name.
 
     Parameters
     ----------
@@ -66,6 +69,8 @@ def load_network(
         network = import_onnx(
             path, batch=batch, shapes=shapes, weight_bits=weight_bits, input_bits=input_bits
         )
+    elif suffix == ".tflite":
+        network = import_tflite(path, batch=batch, weight_bits=weight_bits, input_bits=input_bits)
     elif suffix == ".csv":
         network = import_topology(path, batch=batch or 1, weight_bits=weight_bits, input_bits=input_bits)
     else:
@@ -75,6 +80,33 @@ def load_network(
         found = ", ".join(f"{name} x{count}" for name, count in network.unsupported.items())
         raise UnsupportedOperatorError(f"operators that accelsim does not simulate: {found}", file=str(path))
     return network
+
+
+def load_quantized_network(
+    model: str | Path, *, batch: int | None = None, shapes: Mapping[str, Shape] = MappingProxyType({})
+) -> QuantizedNetwork:
+    """The network in a quantized model, with its integers (.tflite, .onnx).
+
+    Parameters
+    ----------
+    model : path.
+    batch, shapes : as of `load_network`, for ONNX models.
+
+    Raises
+    ------
+    WorkloadError : no such model, one without integers, or an operator that the machine does not execute.
+    """
+    path = _path_of(model)
+    suffix = path.suffix.lower()
+    _check_options(path, suffix, batch, shapes, {})
+    if suffix == ".onnx":
+        return import_quantized_onnx(path, batch=batch, shapes=shapes)
+    if suffix == ".tflite":
+        if batch is not None:
+            raise WorkloadError(f"a TFLite model has the batch of its file, got {batch}", file=str(path))
+        return import_quantized_tflite(path)
+    raise WorkloadError(f"expected a quantized .onnx or .tflite model for a run with integers, got a {suffix} of shapes",
+                        file=str(path))
 
 
 def _path_of(model: str | Path) -> Path:
@@ -98,7 +130,7 @@ def _check_options(
         raise WorkloadError(f"expected a batch of at least 1, got {batch}", file=str(path))
     if shapes and suffix != ".onnx":
         raise WorkloadError(f"shapes go with ONNX models alone, got {', '.join(shapes)}", file=str(path))
-    if parameters and suffix in (".onnx", ".csv"):
+    if parameters and suffix in (".onnx", ".tflite", ".csv"):
         raise WorkloadError(
             f"parameters go with layer lists alone, got {', '.join(parameters)}", file=str(path)
         )

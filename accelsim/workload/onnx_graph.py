@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accelsim.errors import WorkloadError
+from accelsim.workload.onnx_encoding import Encoding
 from accelsim.workload.tensor import Shape
 
 if TYPE_CHECKING:
@@ -52,13 +53,21 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class Node:
-    """One operator. `op` carries the domain of operators that are not ONNX's own ("com.microsoft.QGemm")."""
+    """One operator. `op` carries the domain of operators that are not ONNX's own ("com.microsoft.QGemm").
+
+    In normal form (`onnx_normal_form`) the operators are float ones. What the model says of their integers stands beside:
+    `encodings`, one an input that it reads as integers (None or nothing for the others), and `written`, that of the
+    integers that it rounds its output to. An Identity with an encoding is a DequantizeLinear, one that has `written` is a
+    QuantizeLinear.
+    """
 
     op: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+    encodings: tuple[Encoding | None, ...] = ()
+    written: Encoding | None = None
 
     @property
     def label(self) -> str:
@@ -82,6 +91,20 @@ class Node:
     def input(self, position: int) -> str:
         """The name of an input, "" where it is left out."""
         return self.inputs[position] if position < len(self.inputs) else ""
+
+    def encoding(self, position: int) -> Encoding | None:
+        """What the operator states for the integers of an input."""
+        return self.encodings[position] if position < len(self.encodings) else None
+
+    @property
+    def dequantized(self) -> Encoding | None:
+        """The encoding of a DequantizeLinear in normal form, else None."""
+        return self.encoding(0) if self.op == "Identity" else None
+
+    @property
+    def quantized(self) -> Encoding | None:
+        """The encoding of a QuantizeLinear in normal form, else None."""
+        return self.written if self.op == "Identity" else None
 
     def captured(self) -> Iterator[str]:
         """Names that the bodies of a control-flow operator read from outside or inside."""
@@ -107,6 +130,7 @@ class Graph:
     opsets : version of each operator set.
     bits : width of tensors that are integers in the model, or become integers in it (QuantizeLinear).
     quantized : names of tensors between which and their producer the model rounds to integers.
+    parameters : the model's own constants as the file stores them, also the large ones.
     """
 
     nodes: tuple[Node, ...]
@@ -117,6 +141,7 @@ class Graph:
     opsets: Mapping[str, int]
     bits: Mapping[str, int] = field(default_factory=dict)
     quantized: frozenset[str] = frozenset()
+    parameters: Mapping[str, TensorProto] = field(default_factory=dict)
 
 
 def read_graph(model: ModelProto, path: Path) -> Graph:
@@ -132,10 +157,13 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
     constants |= {
         sparse.values.name: Constant(tuple(sparse.dims), sparse.values.data_type) for sparse in graph.sparse_initializer
     }
+    parameters = {tensor.name: tensor for tensor in graph.initializer}
     nodes = []
     for node in map(_node, graph.node):
         if node.op == "Constant" and len(node.outputs) == 1:
             constants[node.outputs[0]] = _constant_of_node(node, path.parent)
+            if "value" in node.attributes:
+                parameters[node.outputs[0]] = node.attributes["value"].t
         else:
             nodes.append(node)
     inputs = {info.name: _graph_input(info) for info in graph.input if info.name not in constants}
@@ -146,6 +174,7 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
         outputs=tuple(info.name for info in graph.output),
         stated=_stated_shapes(graph),
         opsets={opset.domain: opset.version for opset in model.opset_import},
+        parameters=parameters,
     )
 
 

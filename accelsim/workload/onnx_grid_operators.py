@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from accelsim.workload.onnx_graph import Node
+from accelsim.workload.onnx_stationary import Stationary
 from accelsim.workload.onnx_translation import NotSimulated, Translation
 from accelsim.workload.operation import Convolution, MatMul, Move
 from accelsim.workload.tensor import Shape, Tensor
@@ -19,7 +20,7 @@ def convolution(node: Node, translation: Translation) -> None:
     batch, channels, size = _image(shape)
     _, _, kernel = _image(weights.shape)
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
-    pads = _pads(node, size, kernel, stride, dilation)
+    pads = window_pads(node, size, kernel, stride, dilation)
     groups = node.integer("group", 1)
     if channels != weights.shape[1] * groups:
         raise translation.error(
@@ -27,7 +28,7 @@ def convolution(node: Node, translation: Translation) -> None:
             f"{list(weights.shape)} in {groups} groups, got {channels}",
             node,
         )
-    folded = _folded_pad(source, translation)
+    folded = _folded_pad(node, translation)
     if folded is not None:
         source, extra = folded
         _, _, size = _image(translation.shape(source))
@@ -43,7 +44,7 @@ def convolution(node: Node, translation: Translation) -> None:
         dilation=dilation,
         groups=groups,
     )
-    translation.emit(node, operation, (source,), weights=weights, bias=bias)
+    translation.emit(node, operation, (source,), weights=weights, bias=bias, stationary=Stationary(node, 1, inner_axis=1))
 
 
 def transposed_convolution(node: Node, translation: Translation) -> None:
@@ -77,7 +78,7 @@ def transposed_convolution(node: Node, translation: Translation) -> None:
         is_transposed=True,
         output_padding=extra,
     )
-    translation.emit(node, operation, (source,), weights=weights, bias=bias)
+    translation.emit(node, operation, (source,), weights=weights, bias=bias, stationary=Stationary(node, 1, inner_axis=0))
 
 
 def _operands(node: Node, translation: Translation) -> tuple[str, Tensor, Tensor | None]:
@@ -117,7 +118,7 @@ def _explicit_pads(node: Node) -> tuple[int, int, int, int]:
     return (pads[0], pads[1], pads[2], pads[3]) if len(pads) == 4 else (0, 0, 0, 0)
 
 
-def _pads(node: Node, size: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair) -> tuple[int, int, int, int]:
+def window_pads(node: Node, size: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair) -> tuple[int, int, int, int]:
     """Pads as given, or as `auto_pad` SAME asks: output = ceil(input / stride), the odd one last if UPPER."""
     mode = node.attribute("auto_pad", "NOTSET")
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
@@ -148,13 +149,14 @@ def _transposed_pads(
     return (before[0], before[1], after[0], after[1]), (grown[0], grown[1])
 
 
-def _folded_pad(source: str, translation: Translation) -> tuple[str, tuple[int, int, int, int]] | None:
-    """Input and pads of a zero `Pad` of the image's borders that nothing else reads; takes its layer back."""
+def _folded_pad(node: Node, translation: Translation) -> tuple[str, tuple[int, int, int, int]] | None:
+    """Input and pads of a `Pad` of the image's borders by zeros that nothing else reads; takes its layer back."""
+    source = node.inputs[0]
     layer = translation.sole_producer(source)
-    if layer is None or not isinstance(layer.operation, Move) or layer.output.name not in translation.zero_pads:
+    if layer is None or not isinstance(layer.operation, Move) or layer.output.name not in translation.image_pads:
         return None
-    unpadded, pads = translation.zero_pads[layer.output.name]
-    if translation.shape(source) != layer.output.shape:
+    unpadded, pads, fill = translation.image_pads[layer.output.name]
+    if translation.shape(source) != layer.output.shape or fill != translation.zero(node):
         return None
     translation.withdraw(layer)
     return unpadded, pads
@@ -207,7 +209,9 @@ def _emit_product(
     operation = MatMul(m=rows * shared, k=k, n=n, batch=batch, has_activation_weights=not is_constant)
     inputs = (streamed,) if is_constant else (streamed, stationary)
     weights = translation.constant(stationary) if is_constant else None
-    translation.emit(node, operation, inputs, weights=weights)
+    position = 0 if translation.is_constant(node.inputs[0]) else 1
+    inner = Stationary(node, position, inner_axis=max(0, len(translation.shape(stationary)) - (2 if position else 1)))
+    translation.emit(node, operation, inputs, weights=weights, stationary=inner)
 
 
 def gemm(node: Node, translation: Translation) -> None:
@@ -232,6 +236,7 @@ def gemm(node: Node, translation: Translation) -> None:
         inputs,
         weights=translation.constant(right) if is_constant else None,
         bias=translation.bias(addend, n) if is_bias else None,
+        stationary=Stationary(node, 1, inner_axis=1 if node.integer("transB", 0) else 0),
     )
     if product is not node:
         translation.emit_elementwise(node, "add", (product.outputs[0], addend))

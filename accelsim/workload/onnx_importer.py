@@ -24,6 +24,7 @@ _TRANSLATORS: dict[str, Callable[[Node, Translation], None]] = {
     "MatMul": grid.matrix_product,
     "Gemm": grid.gemm,
     "BatchNormalization": vector.batch_normalization,
+    "Identity": vector.rescaling,
     **dict.fromkeys(vector.ACTIVATIONS, vector.activation),
     **dict.fromkeys(vector.ELEMENTWISE, vector.elementwise),
     **dict.fromkeys(vector.REDUCTIONS, vector.reduction),
@@ -79,6 +80,13 @@ def import_onnx(
     WorkloadError : not an ONNX model, an unknown size, or nothing in it that can be executed.
     """
     path = Path(path)
+    return network_of(translated(path, batch=batch, shapes=shapes, weight_bits=weight_bits, input_bits=input_bits), path)
+
+
+def translated(
+    path: Path, *, batch: int | None, shapes: Mapping[str, Shape], weight_bits: int, input_bits: int
+) -> Translation:
+    """The layers of a model and what they stand for; parameters and errors are those of `import_onnx`."""
     model = read_model(path)
     try:
         graph = normal_form(read_graph(model, path))
@@ -96,6 +104,11 @@ def import_onnx(
             f"expected at least one operator that accelsim executes, got {found or 'only views and constants'}",
             file=str(path),
         )
+    return translation
+
+
+def network_of(translation: Translation, path: Path) -> Network:
+    """The network of a finished translation."""
     return Network(
         path.stem,
         translation.layers,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from accelsim.workload.onnx_graph import Node
 from accelsim.workload.onnx_translation import Translation
 from accelsim.workload.operation import Move
@@ -45,7 +47,7 @@ def move(node: Node, translation: Translation) -> None:
     if node.op.startswith("Gather") and weights is not None:
         weights = _gathered(node, translation)
     if node.op == "Pad":
-        _note_zero_pad(node, translation)
+        _note_image_pad(node, translation)
     for output, name in enumerate(node.outputs):
         if name:
             translation.emit(node, Move(MOVES[node.op], translation.shape(name)), read, output=output, weights=weights)
@@ -56,18 +58,18 @@ def _gathered(node: Node, translation: Translation) -> Tensor:
     return translation.constant(node.inputs[0], shape=translation.shape(node.outputs[0]))
 
 
-def _note_zero_pad(node: Node, translation: Translation) -> None:
-    """Remembers a pad of the image's borders by zeros, which a convolution behind it takes over."""
+def _note_image_pad(node: Node, translation: Translation) -> None:
+    """Remembers a pad of the image's borders by one number, which a convolution behind it may take over."""
     pads = node.integers("pads") or node.integers("paddings")
     if node.input(1):
         value = translation.value(node.inputs[1])
         pads = tuple(int(size) for size in value.flat) if value is not None else ()
-    fill = translation.value(node.inputs[2]) if node.input(2) else None
-    is_zero = node.attribute("value", 0.0) == 0 and (not node.input(2) or (fill is not None and not fill.any()))
+    fill = translation.value(node.inputs[2]) if node.input(2) else np.asarray(node.attribute("value", 0.0))
     rank = len(translation.shape(node.inputs[0]))
-    if len(pads) != 2 * rank or rank not in (3, 4) or node.input(3) or min(pads) < 0:
+    if len(pads) != 2 * rank or rank not in (3, 4) or node.input(3) or min(pads) < 0 or fill is None or fill.size != 1:
         return
     before, after = pads[:rank], pads[rank:]
-    if node.attribute("mode", "constant") == "constant" and is_zero and not any(before[:2] + after[:2]):
+    is_plain = node.attribute("mode", "constant") == "constant" and translation.roundings.keeps_integers(node)
+    if is_plain and not any(before[:2] + after[:2]):
         top, left, bottom, right = (0, before[2], 0, after[2]) if rank == 3 else (*before[2:], *after[2:])
-        translation.zero_pads[node.outputs[0]] = node.inputs[0], (top, left, bottom, right)
+        translation.image_pads[node.outputs[0]] = node.inputs[0], (top, left, bottom, right), float(fill.flat[0])

@@ -1,7 +1,7 @@
 """The normal form of an ONNX graph: float operators only, with the widths of the integers beside them.
 
-Quantized and fused operators become the ONNX operators that they stand for, and scales and zero points
-vanish:
+Quantized and fused operators become the ONNX operators that they stand for; scales and zero points leave the
+inputs and stand beside them (`Node.encodings`, `Node.written`):
 
     QLinearConv(x, s, z, w, s, z, s, z, b)      Conv(x, w, b), and y is as wide as its zero point
     MatMulInteger(a, b, z, z)                   MatMul(a, b)
@@ -20,22 +20,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from accelsim.workload.onnx_encoding import Encoding, integer_bits
 from accelsim.workload.onnx_graph import Constant, Graph, Node
 
 MICROSOFT = "com.microsoft."
 
 # Source: onnx.proto3, TensorProto.DataType.
-_INTEGER_BITS = {2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 12: 32, 13: 64, 21: 4, 22: 4, 25: 2, 26: 2}
 _FLOAT, _UINT8, _INT64 = 1, 2, 7
-
-
-def integer_bits(element_type: int) -> int | None:
-    """Width of an integer element type; None for floating-point numbers and everything else.
-
-    >>> integer_bits(22), integer_bits(3), integer_bits(1)
-    (4, 8, None)
-    """
-    return _INTEGER_BITS.get(element_type)
 
 
 @dataclass
@@ -89,28 +80,56 @@ def _form(node: Node, op: str, inputs: Iterable[str], outputs: Iterable[str] | N
     return replace(node, op=op, inputs=tuple(kept), outputs=tuple(node.outputs if outputs is None else outputs))
 
 
-def _picked(op: str, positions: tuple[int, ...], zero_point: int | None) -> Callable[[Node, _Rewriting], list[Node]]:
-    """The operator `op` on some of the inputs; the output is as wide as the zero point at that position."""
+def _picked(op: str, positions: tuple[int, ...]) -> Callable[[Node, _Rewriting], list[Node]]:
+    """The operator `op` on some of the inputs."""
 
     def rewrite(node: Node, rewriting: _Rewriting) -> list[Node]:
-        if zero_point is not None:
-            rewriting.mark(node.outputs[0], node.input(zero_point), node.input(positions[0]))
         return [_form(node, op, (node.input(position) for position in positions))]
 
     return rewrite
 
 
+def _linear(
+    op: str, operands: tuple[int, ...], written: int, *, bias: int | None = None, axis: Callable[[Node], int] = lambda _: 1
+) -> Callable[[Node, _Rewriting], list[Node]]:
+    """The operator `op` on integers.
+
+    Scale and zero point stand behind each of the `operands`; those of the output stand at `written`. `axis` is that of
+    the second operand's scales, if there are several.
+    """
+
+    def rewrite(node: Node, rewriting: _Rewriting) -> list[Node]:
+        rewriting.mark(node.outputs[0], node.input(written + 1), node.input(operands[0]))
+        positions = operands if bias is None else (*operands, bias)
+        encodings = tuple(
+            Encoding(node.input(position + 1), node.input(position + 2), axis=axis(node) if count else 1)
+            for count, position in enumerate(operands)
+        )
+        form = _form(node, op, (node.input(position) for position in positions))
+        return [replace(form, encodings=encodings, written=Encoding(node.input(written), node.input(written + 1)))]
+
+    return rewrite
+
+
 def _quantize(node: Node, rewriting: _Rewriting) -> list[Node]:
-    width = integer_bits(node.integer("output_dtype", 0))
+    element_type = node.integer("output_dtype", 0)
+    width = integer_bits(element_type)
     rewriting.mark(node.outputs[0], node.input(2), "")
     if width and not rewriting.zero_point_bits(node.input(2)):
         rewriting.bits[node.outputs[0]] = width
-    return [Node("Identity", node.name, (node.inputs[0],), node.outputs)]
+    return [Node("Identity", node.name or f"QuantizeLinear_{node.outputs[0]}", (node.inputs[0],), node.outputs,
+                 written=_stated(node, element_type))]
 
 
 def _dequantize(node: Node, rewriting: _Rewriting) -> list[Node]:
     rewriting.quantized.add(node.outputs[0])
-    return [Node("Identity", node.name, (node.inputs[0],), node.outputs)]
+    return [Node("Identity", node.name or f"DequantizeLinear_{node.outputs[0]}", (node.inputs[0],), node.outputs,
+                 encodings=(_stated(node, 0),))]
+
+
+def _stated(node: Node, element_type: int) -> Encoding:
+    """What QuantizeLinear and DequantizeLinear state. Source of the axis: ONNX Operators.md, 1 by default."""
+    return Encoding(node.input(1), node.input(2), element_type, node.integer("axis", 1), node.integer("block_size", 0))
 
 
 def _dynamic_quantize(node: Node, rewriting: _Rewriting) -> list[Node]:
@@ -122,18 +141,20 @@ def _dynamic_quantize(node: Node, rewriting: _Rewriting) -> list[Node]:
 
 def _concat(node: Node, rewriting: _Rewriting) -> list[Node]:
     rewriting.mark(node.outputs[0], node.input(1), node.input(2))
-    return [_form(node, "Concat", node.inputs[2::3])]
+    encodings = tuple(Encoding(*pair) for pair in zip(node.inputs[3::3], node.inputs[4::3], strict=False))
+    form = _form(node, "Concat", node.inputs[2::3])
+    return [replace(form, encodings=encodings, written=Encoding(node.input(0), node.input(1)))]
 
 
 def _reduce_mean(node: Node, rewriting: _Rewriting) -> list[Node]:
     """Its axes are an attribute, which ONNX's own operator takes as an input from version 18 on."""
-    rewriting.mark(node.outputs[0], node.input(4), node.input(0))
+    (mean,) = _linear("ReduceMean", (0,), 3)(node, rewriting)
     if rewriting.graph.opsets.get("", 0) < 18:
-        return [_form(node, "ReduceMean", node.inputs[:1])]
+        return [mean]
     axes = np.asarray(node.integers("axes"), np.int64)
     rewriting.constants[f"{node.outputs[0]}_axes"] = Constant(axes.shape, _INT64, axes)
     kept = {name: value for name, value in node.attributes.items() if name != "axes"}
-    return [replace(_form(node, "ReduceMean", (node.inputs[0], f"{node.outputs[0]}_axes")), attributes=kept)]
+    return [replace(mean, inputs=(node.inputs[0], f"{node.outputs[0]}_axes"), attributes=kept)]
 
 
 def _activated(op: str, inputs: int) -> Callable[[Node, _Rewriting], list[Node]]:
@@ -171,7 +192,8 @@ def _packed_matmul(node: Node, rewriting: _Rewriting) -> list[Node]:
     weights = f"{node.inputs[1]}_unpacked"
     rewriting.constants[weights] = Constant((node.integer("K", 0), node.integer("N", 0)), _UINT8)
     rewriting.bits[weights] = node.integer("bits", 4)
-    product = Node("MatMul", node.name, (node.inputs[0], weights), node.outputs)
+    blocks = Encoding(node.input(2), node.input(3), axis=0, block_size=node.integer("block_size", 0))
+    product = Node("MatMul", node.name, (node.inputs[0], weights), node.outputs, encodings=(None, blocks))
     if not node.input(5):
         return [product]
     between = f"{node.outputs[0]}_before_bias"
@@ -186,30 +208,41 @@ def _skip_normalization(op: str) -> Callable[[Node, _Rewriting], list[Node]]:
     return rewrite
 
 
-def _gelu(node: Node, rewriting: _Rewriting) -> list[Node]:
-    """Gelu, FastGelu, QuickGelu and BiasGelu: one function, which hardware reads from a table."""
-    if not node.input(1):
-        return [_form(node, "Gelu", node.inputs[:1])]
-    total = f"{node.outputs[0]}_sum"
-    return [Node("Add", "", node.inputs[:2], (total,)), _form(node, "Gelu", (total,))]
+def _gelu(approximation: str) -> Callable[[Node, _Rewriting], list[Node]]:
+    """Gelu, FastGelu, QuickGelu and BiasGelu: one function, which hardware reads from a table.
+
+    QuickGelu, x sigmoid(alpha x), has no name among ONNX's own approximations; it is called "quick" here.
+    """
+
+    def rewrite(node: Node, rewriting: _Rewriting) -> list[Node]:
+        from onnx.helper import make_attribute
+
+        if approximation != "none":
+            node = replace(node, attributes={**node.attributes, "approximate": make_attribute("approximate", approximation)})
+        if not node.input(1):
+            return [_form(node, "Gelu", node.inputs[:1])]
+        total = f"{node.outputs[0]}_sum"
+        return [Node("Add", "", node.inputs[:2], (total,)), _form(node, "Gelu", (total,))]
+
+    return rewrite
 
 
 _REWRITES: dict[str, Callable[[Node, _Rewriting], list[Node]]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
     "DynamicQuantizeLinear": _dynamic_quantize,
-    "QLinearConv": _picked("Conv", (0, 3, 8), 7),
-    "ConvInteger": _picked("Conv", (0, 1), None),
-    "QLinearMatMul": _picked("MatMul", (0, 3), 7),
-    "MatMulInteger": _picked("MatMul", (0, 1), None),
-    "QGemm": _picked("Gemm", (0, 3, 6), 8),
-    "QLinearAdd": _picked("Add", (0, 3), 7),
-    "QLinearMul": _picked("Mul", (0, 3), 7),
-    "QLinearAveragePool": _picked("AveragePool", (0,), 4),
-    "QLinearGlobalAveragePool": _picked("GlobalAveragePool", (0,), 4),
-    "QLinearLeakyRelu": _picked("LeakyRelu", (0,), 4),
-    "QLinearSigmoid": _picked("Sigmoid", (0,), 4),
-    "QLinearSoftmax": _picked("Softmax", (0,), 4),
+    "QLinearConv": _linear("Conv", (0, 3), 6, bias=8, axis=lambda _: 0),
+    "ConvInteger": _picked("Conv", (0, 1)),
+    "QLinearMatMul": _linear("MatMul", (0, 3), 6, axis=lambda _: -1),
+    "MatMulInteger": _picked("MatMul", (0, 1)),
+    "QGemm": _linear("Gemm", (0, 3), 7, bias=6, axis=lambda node: 0 if node.integer("transB", 0) else 1),
+    "QLinearAdd": _linear("Add", (0, 3), 6),
+    "QLinearMul": _linear("Mul", (0, 3), 6),
+    "QLinearAveragePool": _linear("AveragePool", (0,), 3),
+    "QLinearGlobalAveragePool": _linear("GlobalAveragePool", (0,), 3),
+    "QLinearLeakyRelu": _linear("LeakyRelu", (0,), 3),
+    "QLinearSigmoid": _linear("Sigmoid", (0,), 3),
+    "QLinearSoftmax": _linear("Softmax", (0,), 3),
     "QLinearConcat": _concat,
     "QLinearReduceMean": _reduce_mean,
     "FusedConv": _activated("Conv", 3),
@@ -219,8 +252,8 @@ _REWRITES: dict[str, Callable[[Node, _Rewriting], list[Node]]] = {
     "MatMulNBits": _packed_matmul,
     "SkipLayerNormalization": _skip_normalization("LayerNormalization"),
     "SkipSimplifiedLayerNormalization": _skip_normalization("SimplifiedLayerNormalization"),
-    "Gelu": _gelu,
-    "FastGelu": _gelu,
-    "QuickGelu": _gelu,
-    "BiasGelu": _gelu,
+    "Gelu": _gelu("none"),
+    "FastGelu": _gelu("tanh"),
+    "QuickGelu": _gelu("quick"),
+    "BiasGelu": _gelu("none"),
 }

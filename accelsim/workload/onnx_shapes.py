@@ -320,11 +320,11 @@ def _value(
             return np.asarray(prod(sizes_of_input), np.int64)
         last = node.attribute("end")
         return np.asarray(sizes_of_input[node.integer("start", 0) : last], np.int64)
-    if node.op not in _EVALUATED or len(node.outputs) != 1 or not node.inputs:
+    if node.op not in _EVALUATED or len(node.outputs) != 1 or not node.inputs or node.encodings or node.written:
         return None
     if not all(name in values for name in node.inputs if name) or _is_large(node, values):
         return None
-    return _reference(node, values, graph)
+    return reference_value(node, values, graph)
 
 
 def _is_large(node: Node, values: Mapping[str, np.ndarray[Any, Any]]) -> bool:
@@ -339,7 +339,10 @@ def _is_large(node: Node, values: Mapping[str, np.ndarray[Any, Any]]) -> bool:
     return False
 
 
-def _reference(node: Node, values: Mapping[str, np.ndarray[Any, Any]], graph: Graph) -> np.ndarray[Any, Any] | None:
+def reference_value(
+    node: Node, values: Mapping[str, np.ndarray[Any, Any]], graph: Graph
+) -> np.ndarray[Any, Any] | None:
+    """What ONNX's reference implementation computes for a node of constants; None where it cannot."""
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 

@@ -17,7 +17,10 @@ import numpy as np
 from accelsim.errors import WorkloadError
 from accelsim.workload.layer import Layer
 from accelsim.workload.onnx_graph import Node
+from accelsim.workload.onnx_origin import Origin
+from accelsim.workload.onnx_roundings import Roundings
 from accelsim.workload.onnx_shapes import Shapes
+from accelsim.workload.onnx_stationary import Stationary, has_zero_point, scale_groups
 from accelsim.workload.onnx_views import constant_names, live_nodes, views
 from accelsim.workload.operation import Convolution, Elementwise, MatMul, Move, Normalization, Operation, Pooling, Reduction
 from accelsim.workload.tensor import Shape, Tensor
@@ -55,8 +58,8 @@ class Translation:
         self.weight_bits = weight_bits
         self.input_bits = input_bits
         self.unsupported: Counter[str] = Counter()
-        #: Output of a `Pad` of zeros around the image -> its input and (top, left, bottom, right).
-        self.zero_pads: dict[str, tuple[str, tuple[int, int, int, int]]] = {}
+        #: Output of a `Pad` of one number around the image -> its input, (top, left, bottom, right), the number.
+        self.image_pads: dict[str, tuple[str, tuple[int, int, int, int], float]] = {}
         self.constants = constant_names(self.graph)
         self.nodes = live_nodes(self.graph, self.constants)
         self._copies = {
@@ -64,10 +67,14 @@ class Translation:
             for node in self.graph.nodes
             if node.op == "Identity" and node.outputs[0] in self.constants
         }
-        self._views = views(self.nodes, shapes)
+        #: Name of a view -> what it is a view of.
+        self.views = views(self.nodes, shapes)
+        self.roundings = Roundings(self.nodes, self.graph.constants, self.views)
+        self._writers = {name: node for node in self.graph.nodes for name in node.outputs}
         self._readers = Counter(name for node in self.nodes for name in (*node.inputs, *node.captured()))
         self._widths = self._root_widths()
         self._slots: list[Layer | None] = []
+        self._origins: list[Origin] = []
         self._producers: dict[str, int] = {}
         self._tensors: dict[str, Tensor] = {}
         self._names: Counter[str] = Counter()
@@ -84,13 +91,19 @@ class Translation:
         return tuple(layer for layer in self._slots if layer is not None)
 
     @property
+    def origins(self) -> dict[str, Origin]:
+        """What each layer stands for, by the layer's name."""
+        pairs = zip(self._slots, self._origins, strict=True)
+        return {layer.name: origin for layer, origin in pairs if layer is not None}
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Tensors that leave the network, as its layers call them."""
         roots = dict.fromkeys(self.root(name) for name in self.graph.outputs)
         return tuple(root for root in roots if root in self._producers)
 
     def is_view(self, node: Node) -> bool:
-        return bool(node.outputs) and node.outputs[0] in self._views
+        return bool(node.outputs) and node.outputs[0] in self.views
 
     def is_constant(self, name: str) -> bool:
         return name in self.constants
@@ -100,14 +113,20 @@ class Translation:
 
     def root(self, name: str) -> str:
         """The tensor that a name is a view of."""
-        while name in self._views:
-            name = self._views[name]
+        while name in self.views:
+            name = self.views[name]
         return name
 
     def value(self, name: str) -> np.ndarray[Any, Any] | None:
         """The numbers of a small constant, None where they are not known."""
         constant = self.graph.constants.get(name)
         return constant.value if constant is not None else None
+
+    def zero(self, node: Node) -> float:
+        """What stands for 0 in the tensor that a node reads as its first input, directly or as a view."""
+        encoding = self.roundings.stored(node.inputs[0], node.encoding(0))
+        point = self.roundings.zero_point(encoding) if encoding is not None else 0
+        return 0.0 if point is None else float(point)
 
     def activation(self, name: str) -> Tensor:
         """The tensor that a layer reads under this name; one that no layer writes comes from outside."""
@@ -142,8 +161,9 @@ class Translation:
         output: int = 0,
         weights: Tensor | None = None,
         bias: Tensor | None = None,
+        stationary: Stationary | None = None,
     ) -> None:
-        """Adds the layer that writes one of the node's outputs."""
+        """Adds the layer that writes one of the node's outputs; `stationary` of a layer on the grid."""
         read = tuple(self.activation(name) for name in inputs)
         name = node.outputs[output]
         is_embedding = isinstance(operation, Move) and operation.kind == "gather" and weights is not None
@@ -151,9 +171,19 @@ class Translation:
         default = read[0].bits if keeps_width else self.input_bits
         written = Tensor(name, self.sizes[name], self._widths.get(name, default))
         layer = Layer(self._unique(node.label), operation, read, written, weights=weights, bias=bias)
+        if stationary is not None:
+            layer = self._with_scales(layer, stationary)
         self._producers[name] = len(self._slots)
         self._slots.append(layer)
+        self._origins.append(Origin(nodes=(node,), operands=inputs, output=output))
         self._tensors[name] = written
+
+    def _with_scales(self, layer: Layer, stationary: Stationary) -> Layer:
+        encoding, is_direct = stationary.encoding(self._writers)
+        rank = len(self.sizes[stationary.node.inputs[stationary.position]])
+        return replace(
+            layer, has_asymmetric_weights=has_zero_point(encoding, self.graph),
+            weight_scale_groups=scale_groups(stationary, encoding, is_direct, layer.reduction_length, rank))
 
     def emit_elementwise(self, node: Node, kind: str, operands: tuple[str, ...]) -> None:
         """Adds an element-by-element layer; the largest constant operand is its weights."""
@@ -188,9 +218,9 @@ class Translation:
                 return None
             if not through_rounding and name in self.graph.quantized:
                 return None
-            if name not in self._views:
+            if name not in self.views:
                 break
-            name = self._views[name]
+            name = self.views[name]
         return self._slots[self._producers[name]] if name in self._producers else None
 
     def absorb(self, producer: Layer, node: Node, *, bias: Tensor | None = None, fused: str = "") -> None:
@@ -201,6 +231,7 @@ class Translation:
         written = replace(producer.output, name=name, bits=self._widths.get(name, producer.output.bits))
         self._tensors[name] = written
         self._producers[name] = slot
+        self._origins[slot] = replace(self._origins[slot], nodes=(*self._origins[slot].nodes, node))
         self._slots[slot] = replace(
             producer, output=written, bias=bias or producer.bias, fused=(*producer.fused, fused) if fused else producer.fused
         )

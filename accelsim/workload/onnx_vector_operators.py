@@ -79,16 +79,25 @@ _GATED = {"sigmoid": "silu", "hard_sigmoid": "hard_swish"}
 
 
 def activation(node: Node, translation: Translation) -> None:
-    """A function of one element; a clamp fuses into the layer whose output nothing else reads."""
+    """A function of one element.
+
+    A clamp fuses into the layer whose output nothing else reads, unless the model rounds to other integers in between.
+    """
     kind = _clip_kind(node, translation) if node.op == "Clip" else ACTIVATIONS[node.op]
     source = node.inputs[0]
-    producer = translation.sole_producer(source)
-    if kind in _CLAMPS and node.op != "ThresholdedRelu" and producer and isinstance(producer.operation, REQUANTIZED):
-        translation.absorb(producer, node, fused=kind)
-        return
+    if kind in _CLAMPS and node.op != "ThresholdedRelu" and translation.roundings.keeps_integers(node):
+        producer = translation.sole_producer(source)
+        if producer is not None and isinstance(producer.operation, REQUANTIZED):
+            translation.absorb(producer, node, fused=kind)
+            return
     slopes = node.input(1) if node.op == "PRelu" else ""
     weights = translation.constant(slopes) if slopes and translation.is_constant(slopes) else None
     translation.emit(node, Activation(kind, translation.shape(node.outputs[0])), (source,), weights=weights)
+
+
+def rescaling(node: Node, translation: Translation) -> None:
+    """A QuantizeLinear of values that lie on other integers already: a pass that rescales them."""
+    translation.emit(node, Activation("cast", translation.shape(node.outputs[0])), node.inputs[:1])
 
 
 def _clip_kind(node: Node, translation: Translation) -> str:

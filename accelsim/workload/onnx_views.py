@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from accelsim.workload.onnx_graph import Graph, Node
+from accelsim.workload.onnx_roundings import Roundings
 from accelsim.workload.onnx_shapes import Shapes
 from accelsim.workload.tensor import Shape
 
@@ -55,8 +56,9 @@ def views(nodes: Sequence[Node], shapes: Shapes) -> dict[str, str]:
     """Names that are other names for tensors: view -> what it is a view of."""
     found: dict[str, str] = {}
     writers = {name: node for node in nodes for name in node.outputs}
+    roundings = Roundings(nodes, shapes.graph.constants, found)
     for node in nodes:
-        if node.inputs and node.outputs and _is_view(node, shapes, writers):
+        if node.inputs and node.outputs and _is_view(node, shapes, writers) and not roundings.changes_integers(node):
             found[node.outputs[0]] = node.inputs[0]
     return found
 

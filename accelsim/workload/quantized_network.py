@@ -9,6 +9,7 @@ from accelsim.errors import WorkloadError
 from accelsim.numerics.grid_kernel import GridKernel
 from accelsim.numerics.kernel import Kernel
 from accelsim.numerics.qparams import QParams
+from accelsim.numerics.rounding import Rounding
 from accelsim.numerics.rule import Rule
 from accelsim.workload.network import Network
 from accelsim.workload.tensor import Shape
@@ -46,6 +47,7 @@ class ModelInput:
     shape : in the model's layout.
     qparams : scale, zero point and type of the integers that the network reads.
     is_float : whether the model takes real numbers and quantizes them first (QuantizeLinear).
+    rounding : of that quantization: half_even in ONNX, half_away in TFLite.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ModelInput:
     shape: Shape
     qparams: QParams
     is_float: bool = False
+    rounding: Rounding = "half_even"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,8 @@ class QuantizedNetwork:
 
     Raises
     ------
-    WorkloadError : a layer of the network without integers.
+    WorkloadError : a layer of the network without integers, or one whose integers are not simulated: scales that are found
+        during the run, or several to a channel.
     """
 
     network: Network
@@ -96,5 +100,9 @@ class QuantizedNetwork:
         for layer in self.network.layers:
             if layer.name not in self.layers:
                 raise WorkloadError("expected a layer with integers, scales and zero points, got none", field=layer.name)
+            if layer.has_dynamic_range or layer.weight_scale_groups > 1:
+                what = "a scale found during the run" if layer.has_dynamic_range else "several weight scales a channel"
+                raise WorkloadError(f"expected scales known before the run, one a channel, got {what}; such a layer is "
+                                    "simulated without integers", field=layer.name)
             if layer.is_on_grid != isinstance(self.layers[layer.name].kernel, GridKernel):
                 raise WorkloadError("expected a grid kernel for a layer on the PE grid alone", field=layer.name)

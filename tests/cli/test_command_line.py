@@ -173,6 +173,35 @@ def test_check_says_what_a_file_describes(capsys: pytest.CaptureFixture[str]) ->
         assert any(line.startswith(label) for line in text.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("preset", "lines"),
+    [
+        (
+            "gemmini_16x16",
+            (
+                "accumulators   64 KiB, 32 bits that wrap on overflow; 20 bits between PEs",
+                "requantizer    16 outputs/cycle, float32_nearest_even",
+                "zero points    of inputs folded into the bias; of weights by an extra channel on the grid",
+            ),
+        ),
+        (
+            "nvdla_small",
+            ("accumulators   2.12 KiB, 34 bits that saturate on overflow", "requantizer    1 outputs/cycle, nvdla"),
+        ),
+        (
+            "ethos_u55_128",
+            ("zero points    of inputs subtracted before the grid; of weights by an extra channel on the grid",),
+        ),
+    ],
+)
+def test_check_says_what_decides_the_integers(
+    preset: str, lines: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", preset]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line not in shown] == []
+
+
 def test_check_and_presets_and_schema_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "edge_16x16", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["macs_per_cycle"] == 256

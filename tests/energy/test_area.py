@@ -17,8 +17,26 @@ def test_grid_of_16x16_int8_pes_by_hand() -> None:
     assert area.omitted == {}
 
 
+ETHOS = with_changes(load_accelerator("ethos_u55_128"), {"pe_grid.zero_points": "fold_into_bias"})
+
+
 def test_pixels_multiply_the_pes() -> None:
-    assert estimate_area(load_accelerator("ethos_u55_128")).um2["multipliers"] == 128 * 282
+    assert estimate_area(ETHOS).um2["multipliers"] == 128 * 282
+
+
+def test_subtracting_zero_points_makes_multipliers_one_bit_wider() -> None:
+    wider = with_changes(ETHOS, {"pe_grid.precision.input_bits": 9})
+    subtracting = with_changes(ETHOS, {"pe_grid.zero_points": "subtract"})
+    assert estimate_area(subtracting).um2["multipliers"] == estimate_area(wider).um2["multipliers"] > 128 * 282
+
+
+def test_adders_are_as_wide_as_the_partial_sums_and_a_row_sum_unit_adds_its_own() -> None:
+    # Dally and Han: 36 um2 at 8 bits, 67 at 16, 137 at 32; 20 bits lie a quarter of the way from 16 to 32.
+    narrow = with_changes(EDGE, {"pe_grid.partial_sum_bits": 20})
+    assert estimate_area(narrow).um2["adders"] == 256 * (67 + (137 - 67) / 4)
+    for grid, adders in ((EDGE, 16), (ETHOS, 8 * 2)):
+        summing = with_changes(grid, {"pe_grid.row_sum_unit": True})
+        assert estimate_area(summing).um2["adders"] == estimate_area(grid).um2["adders"] + adders * 137
 
 
 def test_table_without_areas_gives_reasons_instead_of_numbers() -> None:

@@ -9,6 +9,7 @@ from accelsim.energy.layer_energy import register_bits_per_mac
 from accelsim.hardware import load_accelerator, with_changes
 from accelsim.results.counts import Counts
 from accelsim.results.energy_level import component_level
+from accelsim.results.quantization_counts import QuantizationCounts
 
 EDGE = load_accelerator("edge_16x16")
 COUNTS = Counts(
@@ -35,6 +36,32 @@ def test_breakdown_equals_the_hand_computation() -> None:
         "dram": 192 * 8 * 8,
         "leakage": 20e-3 * 2e-6 * 1e12,  # 20 mW for 1600 cycles of 1.25 ns
     })
+
+
+def test_quantization_costs_by_hand() -> None:
+    def more(**counts: int) -> dict[str, float]:
+        found = layer_energy_pj(COUNTS, EDGE, total_cycles=0, quantization=QuantizationCounts(**counts))
+        plain = layer_energy_pj(COUNTS, EDGE, total_cycles=0)
+        return {component: found[component] - plain[component] for component in plain
+                if found[component] != plain[component]}
+
+    read = 32 * 10 / 64  # one accumulator of the 8 KiB lane
+    # 32 x 8 = 256 lies between 64 (0.2 pJ) and 1024 (3.1 pJ), half way in the logarithm.
+    correction = 0.2 * 15.5 ** (1 / 2) + 0.1
+    assert more() == more(sum_macs=5) == {}  # those are among the counted MACs
+    assert more(row_sum_additions=40) == pytest.approx({"adders": 40 * 0.1})
+    assert more(corrected_sums=10) == pytest.approx({"accumulators": 10 * read, "requantizer": 10 * correction})
+    assert more(rescaled_sums=30) == pytest.approx({"accumulators": 30 * 2 * read, "requantizer": 30 * 0.1})
+
+
+def test_narrow_wires_and_subtracted_zero_points_change_the_energy_of_a_mac_alone() -> None:
+    plain = layer_energy_pj(COUNTS, EDGE, total_cycles=0)
+    wires = layer_energy_pj(COUNTS, with_changes(EDGE, {"pe_grid.partial_sum_bits": 20}), total_cycles=0)
+    assert wires == pytest.approx(plain | {"adders": 1000 * 0.0625, "registers": 1000 * (4 + 20) * 0.009})
+    subtracting = layer_energy_pj(COUNTS, with_changes(EDGE, {"pe_grid.zero_points": "subtract"}), total_cycles=0)
+    assert subtracting == pytest.approx(plain | {
+        "multipliers": 1000 * 0.2 * 5 / 8,  # 8 x 5 bits
+        "registers": 1000 * (5 + 32) * 0.009})
 
 
 def test_nothing_costs_nothing_and_every_component_is_there() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from accelsim.errors import HardwareError
 from accelsim.hardware import load_accelerator, load_energy_table, parse_accelerator
+from accelsim.numerics.register import Register
+from accelsim.numerics.rule import Rule
 
 #: A small description; the tests change one line of it. Line numbers are written in the tests.
 VALID = """\
@@ -121,6 +123,29 @@ def test_valid_description_is_read() -> None:
      'npu.yaml:11: accumulators.preloads_bias: expected true or false, got "no"'),
     ("columns: 2", "columns: 2\n  adder_tree_stages: 3",
      "npu.yaml:7: pe_grid.adder_tree_stages: expected dataflow dot_product for an adder tree, got weight_stationary"),
+    ("bits: 32", "bits: 32\n  overflow: clip",
+     'npu.yaml:11: accumulators.overflow: expected one of wrap, saturate, error, got "clip"'),
+    ("columns: 2", "columns: 2\n  partial_sum_bits: 7",
+     "npu.yaml:7: pe_grid.partial_sum_bits: expected at least 8, got 7"),
+    ("columns: 2", "columns: 2\n  partial_sum_bits: 65",
+     "npu.yaml:7: pe_grid.partial_sum_bits: expected at most 64, got 65"),
+    ("columns: 2", "columns: 2\n  zero_points: bias",
+     'npu.yaml:7: pe_grid.zero_points: expected one of fold_into_bias, subtract, got "bias"'),
+    ("columns: 2", "columns: 2\n  row_sum_unit: 1",
+     "npu.yaml:7: pe_grid.row_sum_unit: expected true or false, got 1"),
+    ("{lanes: 2}\nvector", "{lanes: 2, scheme: tflite_doubel}\nvector",
+     "npu.yaml:12: requantizer.scheme: expected one of tflite_double, tflite_single, litert_reference, tflite_micro, "
+     "tflite_int16x8, litert_optimized, nvdla, float32_nearest_even, shift_floor, dyadic, power_of_two, tosa_single, "
+     'tosa_double, got "tflite_doubel" (did you mean "tflite_double"?)'),
+    ("{lanes: 2}\nvector", "{lanes: 2, rounding: half_up}\nvector",
+     "npu.yaml:12: requantizer.rounding: expected scheme power_of_two for a rounding of its own, got tflite_double"),
+    ("{lanes: 2}\nvector", "{lanes: 2, scheme: power_of_two, rounding: stochastic}\nvector",
+     "npu.yaml:12: requantizer.rounding: expected one of floor, truncate, half_up, half_away, half_even, "
+     'got "stochastic"'),
+    ("{lanes: 2}\nvector", "{lanes: 2, scheme: dyadic, multiplier_bits: 8}\nvector",
+     "npu.yaml:12: requantizer.multiplier_bits: expected scheme shift_floor for a multiplier width, got dyadic"),
+    ("{lanes: 2}\nvector", "{lanes: 2, scheme: shift_floor, multiplier_bits: 32}\nvector",
+     "npu.yaml:12: requantizer.multiplier_bits: expected at most 31, got 32"),
     ("dma: {}", "dma: {}\nunconfirmed: [clock, pe_grid.rwos]",
      'npu.yaml:21: unconfirmed.1: expected the dotted path of a field, got "pe_grid.rwos" '
      '(did you mean "pe_grid.rows"?)'),
@@ -145,6 +170,36 @@ def test_mistake_is_told_with_its_line_and_field(old: str, new: str, message: st
 ])
 def test_text_that_is_no_description_is_refused(text: str, message: str) -> None:
     assert refusal(text) == message
+
+
+@pytest.mark.parametrize(("dataflow", "reason"), [
+    ("output_stationary", "each PE keeps its own sum"), ("dot_product", "its adder tree is exact")])
+def test_width_of_wires_is_refused_where_no_partial_sum_travels(dataflow: str, reason: str) -> None:
+    text = changed("dataflow: weight_stationary", f"dataflow: {dataflow}\n  partial_sum_bits: 16")
+    assert refusal(text) == (
+        "npu.yaml:8: pe_grid.partial_sum_bits: expected dataflow weight_stationary or input_stationary for wires that "
+        f"carry partial sums, got {dataflow}: {reason}")
+
+
+def test_wires_narrower_than_an_operand_are_refused() -> None:
+    text = changed("input_bits: 8}", "input_bits: 16}\n  partial_sum_bits: 12")
+    assert refusal(text) == "npu.yaml:9: pe_grid.partial_sum_bits: expected at least the operands' 16 bits, got 12"
+
+
+def test_registers_and_rule_are_those_of_the_description() -> None:
+    plain = parse_accelerator(VALID, file="npu.yaml")
+    assert plain.accumulators.register == plain.partial_sum_register == Register(32, "wrap")
+    assert plain.requantizer.rule == Rule("tflite_double")
+    text = changed("bits: 32", "bits: 24\n  overflow: saturate").replace("rows: 4", "rows: 4\n  partial_sum_bits: 20")
+    narrow = parse_accelerator(text, file="npu.yaml")
+    assert narrow.accumulators.register == Register(24, "saturate")
+    assert narrow.partial_sum_register == Register(20, "saturate")
+    for dataflow in ("output_stationary", "dot_product"):
+        assert parse_accelerator(changed("weight_stationary", dataflow), file="npu.yaml").partial_sum_register is None
+    for options, rule in (("scheme: power_of_two, rounding: floor", Rule("power_of_two", rounding="floor")),
+                          ("scheme: shift_floor, multiplier_bits: 12", Rule("shift_floor", multiplier_bits=12))):
+        text = changed("requantizer: {lanes: 2}", f"requantizer: {{lanes: 2, {options}}}")
+        assert parse_accelerator(text, file="npu.yaml").requantizer.rule == rule
 
 
 def test_first_of_several_problems_in_the_order_of_the_file_is_told() -> None:

@@ -13,6 +13,7 @@ from accelsim.hardware import (
     preset_path,
     summarize,
 )
+from accelsim.numerics.register import Register
 
 PRESETS = ("edge_16x16", "ethos_u55_128", "gemmini_16x16", "nvdla_full", "nvdla_small", "scalesim_128x128", "tpu_v1",
            "whitepaper_4x4")
@@ -63,6 +64,13 @@ def test_gemmini_has_64_kib_of_accumulators_and_nvdla_its_convolution_buffers() 
     assert load_accelerator("nvdla_small").memory.buffers["cbuf"].capacity_bytes == 32 * 8 * 512
     assert load_accelerator("nvdla_full").memory.buffers["cbuf"].capacity_bytes == 16 * 64 * 512
     assert load_accelerator("nvdla_full").accumulators.bits == 34
+
+
+def test_gemmini_wraps_on_20_bit_wires_nvdla_saturates_and_ethos_u_subtracts_the_zero_point() -> None:
+    assert load_accelerator("gemmini_16x16").partial_sum_register == Register(20, "wrap")
+    for name in ("nvdla_small", "nvdla_full"):
+        assert load_accelerator(name).accumulators.register == Register(34, "saturate")
+    assert load_accelerator("ethos_u55_128").pe_grid.zero_points == "subtract"
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -16,14 +16,15 @@ from accelsim.numerics.axis import Axis
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "dot_product")
 
 
-def gemm(*, groups, m, window, channels, n):
+def gemm(*, groups, m, window, channels, n, sum_channels=0):
     return GemmWork(groups=groups, images=1, rows=Axis(m + window - 1, m, kernel=window), columns=Axis(1, 1),
-                    channels=channels, n=n, has_channel_groups=True, weight_bits=8, input_bits=8, output_bits=8)
+                    channels=channels, n=n, has_channel_groups=True, weight_bits=8, input_bits=8, output_bits=8,
+                    sum_channels=sum_channels)
 
 
 shapes = st.builds(
-    lambda groups, m, window, channels, n: (gemm(groups=groups, m=m, window=window, channels=channels, n=n)),
-    st.integers(1, 5), st.integers(1, 12), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+    gemm, groups=st.integers(1, 5), m=st.integers(1, 12), window=st.integers(1, 4), channels=st.integers(1, 9),
+    n=st.integers(1, 9), sum_channels=st.integers(0, 1))
 grids = st.builds(
     PeGrid, rows=st.integers(1, 6), columns=st.integers(1, 6), dataflow=st.sampled_from(DATAFLOWS),
     reduction=st.sampled_from(("window_channels", "channels")), pixels=st.integers(1, 3),
@@ -38,7 +39,7 @@ def walk(grid: PeGrid, work: GemmWork, block: BlockShape):
     for g in range(block.groups):
         pack, place = divmod(g, per_fold)
         for m in range(block.positions):
-            for n in range(block.n):
+            for n in range(block.n + block.sum_channels):
                 for k in range(block.k_first, block.k_first + block.k):
                     if grid.reduction == "channels":
                         segment, depth = divmod(k, work.channels)
@@ -52,7 +53,8 @@ def walk(grid: PeGrid, work: GemmWork, block: BlockShape):
                     fold["streamed"].add(streamed)
                     fold["rows"].add(row)
                     fold["columns"].add(column)
-                    weight_reads.add((key if grid.dataflow == "output_stationary" else key[:2] + key[2:], g, n, k))
+                    if n < block.n:  # weights of ones are wired
+                        weight_reads.add((key if grid.dataflow == "output_stationary" else key[:2] + key[2:], g, n, k))
                     input_reads.add((key, g, m, k))
                     updates.add((key, g, m, n))
     return folds, len(weight_reads), len(input_reads), len(updates)
@@ -80,7 +82,8 @@ def test_folds_reads_and_additions_equal_a_walk_over_every_product(grid, work, d
     n = work.n if groups > 1 else data.draw(st.integers(1, work.n))
     k_first = 0 if groups > 1 else data.draw(st.integers(0, work.k - 1))
     k = work.k if groups > 1 else data.draw(st.integers(1, work.k - k_first))
-    block = BlockShape(groups=groups, positions=work.m, n=n, k_first=k_first, k=k)
+    sum_channels = work.sum_channels if groups > 1 else data.draw(st.integers(0, work.sum_channels))
+    block = BlockShape(groups=groups, positions=work.m, n=n, k_first=k_first, k=k, sum_channels=sum_channels)
     folds, weight_reads, input_reads, updates = walk(grid, work, block)
     expected = []
     for key in sorted(folds):
@@ -91,6 +94,7 @@ def test_folds_reads_and_additions_equal_a_walk_over_every_product(grid, work, d
     assert found == expected
     assert operand_reads(grid, work, block) == (weight_reads, input_reads)
     assert accumulator_updates(grid, work, block) == updates
+    assert block.macs == groups * work.m * (n + sum_channels) * k
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS[:3])

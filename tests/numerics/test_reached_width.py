@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from accelsim.numerics.accumulation import accumulate
 from accelsim.numerics.addition_order import AdditionOrder
+from accelsim.numerics.block_products import BlockProducts
 from accelsim.numerics.reached_width import ReachedWidth, reached_width
 from accelsim.numerics.register import Register
 
@@ -48,19 +49,20 @@ def test_widths_equal_those_of_every_partial_sum(case):
             running.append(value)
         final.append(value)
     expected = ReachedWidth(bits_of(running + wires if order.kind == "column_sums" else running), bits_of(final))
-    assert reached_width(x, w, bias, order=order) == expected
+    assert reached_width(BlockProducts(x, w), bias, order=order) == expected
 
 
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_nothing_overflows_at_the_widths_reached_and_something_does_one_bit_below(case):
     x, w, bias, order = case
-    reached = reached_width(x, w, bias, order=order)
+    reached = reached_width(BlockProducts(x, w), bias, order=order)
 
     def overflows(bits):
         found = []
         held = np.broadcast_to(bias, (2, x.shape[1], w.shape[1]))
-        accumulate(x, w, held, order=order, told=found.append, accumulator=Register(bits, "wrap"), wires=Register(bits, "wrap"))
+        register = Register(bits, "wrap")
+        accumulate(BlockProducts(x, w), held, order=order, told=found.append, accumulator=register, wires=register)
         return sum(events.m.size for events in found)
 
     assert overflows(reached.running_bits) == 0

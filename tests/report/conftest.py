@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.results.counts import Counts
 from accelsim.results.layer_result import LayerResult
+from accelsim.results.layer_values import LayerValues
 from accelsim.results.network_result import NetworkResult
+from accelsim.results.overflow import AccumulatorWidths, OverflowEvent, Overflows
 from accelsim.results.span import Sample, Span, Timeline
+from accelsim.results.width_trial import WidthTrial
 
 ENERGY_TABLE: dict[str, Any] = {
     "name": "horowitz_45nm",
@@ -223,6 +227,47 @@ def make_result(
     return NetworkResult(**(fields | changes))
 
 
+def with_values(result: NetworkResult, values: dict[str, LayerValues], *, samples: int = 1, **changes: Any) -> NetworkResult:
+    """The run as one that carried integers; layers without values of their own are off the grid."""
+    layers = tuple(replace(layer, values=values.get(layer.name, LayerValues())) for layer in result.layers)
+    outputs = {"logits": np.arange(10 * samples, dtype=np.int8).reshape(samples, 1, 10)}
+    return replace(result, layers=layers, **({"rounding": "tflite_double", "outputs": outputs} | changes))
+
+
+def make_values(*, worst: int, running: int, final: int, outputs: int = 1000, **changes: Any) -> LayerValues:
+    """A layer whose registers hold everything, unless the changes say otherwise."""
+    return LayerValues(**({"widths": AccumulatorWidths(worst, running, final), "overflows": Overflows(outputs=outputs),
+                           "is_proven": False} | changes))
+
+
+def small_integer_run(*, bits: int = 16, wires: int | None = None, overflow: str = "wrap") -> NetworkResult:
+    """Two convolutions, a pooling between them and a matmul, without values yet."""
+    accelerator = make_accelerator(
+        accumulators={"entries": 2048, "bits": bits, "overflow": overflow},
+        pe_grid={"rows": 16, "columns": 16, "dataflow": "weight_stationary", "partial_sum_bits": wires},
+    )
+    layers = [("conv1", "conv", 65_536, 576, 8_192), ("pool", "pooling", 0, 0, 2_048),
+              ("conv2", "conv", 65_536, 576, 8_192), ("fc", "matmul", 4_096, 4_096, 128)]
+    return make_result(accelerator=accelerator, network="small", layers=layers)
+
+
+def grid_run(count: int) -> NetworkResult:
+    """This many layers on the grid, with widths and overflows from 0 to all outputs, and with trials of ten widths."""
+    result = make_result(network="grid", layers=[(f"/blocks.{i}/conv/Conv", "conv", 65_536, 576, 8_192) for i in range(count)],
+                         accelerator=small_integer_run(wires=14).accelerator)
+    values = {}
+    for index in range(count):
+        hit = (0, 1, 40, 1000)[index % 4]
+        places = {"accumulator": 3 * hit, "wires": hit} | ({"bias": 1, "row_sum": 2} if index % 8 == 3 else {})
+        overflows = Overflows(count=sum(places.values()), outputs_hit=hit, outputs=1000, by_place=places if hit else {})
+        trials = tuple(WidthTrial(bits, 1000, events=hit * (20 - bits), outputs_hit=hit, wrong_outputs=hit if bits < 15 else 0,
+                                  largest_error=9) for bits in range(18, 8, -1))
+        values[f"/blocks.{index}/conv/Conv"] = make_values(
+            worst=18 + index % 5, running=15 + index % 3, final=12 + index % 2, overflows=overflows if hit else
+            Overflows(outputs=1000), trials=trials)
+    return with_values(result, values)
+
+
 def make_timeline() -> Timeline:
     """Two loads, two tiles that overlap in the pipelined grid, one drain."""
     return Timeline(
@@ -318,3 +363,54 @@ def resnet_page() -> str:
     from accelsim.report.writer import report_files
 
     return report_files(make_result(unsupported={"NonMaxSuppression": 1, "TopK": 2}))["index.html"].decode()
+
+
+@pytest.fixture
+def overflowing_result() -> NetworkResult:
+    """conv1 overflows in accumulators and wires, fc in a row sum and on a bias; conv2 provably does not."""
+    event = OverflowEvent("conv1", "wires", (0, 5, 7, 3), row=2, column=3, step=18, cycle=77, exact=9000, kept=-7384)
+    conv1 = Overflows(
+        count=7, outputs_hit=3, outputs=1000, by_place={"accumulator": 4, "wires": 3}, by_channel={0: 5, 3: 2},
+        by_fold={0: 4, 1: 3}, first=(event, event._replace(place="accumulator", row=-1, step=31, cycle=80, exact=-40000,
+                                                           kept=25536, sample=1)))
+    fc = Overflows(count=2, outputs_hit=1, outputs=20, by_place={"bias": 1, "row_sum": 1}, by_channel={-1: 1, 2: 1},
+                   by_fold={-1: 1, 0: 1},
+                   first=(OverflowEvent("fc", "bias", (0, 2), row=-1, column=2, step=-1, cycle=900, exact=70000, kept=4464),))
+    return with_values(small_integer_run(wires=14), {
+        "conv1": make_values(worst=20, running=18, final=15, overflows=conv1),
+        "conv2": make_values(worst=14, running=12, final=11, is_proven=True),
+        "fc": make_values(worst=19, running=18, final=17, overflows=fc)}, samples=2)
+
+
+@pytest.fixture
+def safe_result() -> NetworkResult:
+    """No overflow, all of it proven."""
+    values = make_values(worst=20, running=18, final=15, is_proven=True)
+    return with_values(small_integer_run(bits=24), {"conv1": values, "conv2": values, "fc": values})
+
+
+@pytest.fixture
+def trial_result() -> NetworkResult:
+    """Widths of 18, 16 and 14 bits tried; conv2 goes wrong at 14, fc at 16 without harm."""
+    right = tuple(WidthTrial(bits, 1000) for bits in (18, 16, 14))
+    wrong = (*right[:2], WidthTrial(14, 1000, events=90, outputs_hit=40, wrong_outputs=25, largest_error=12))
+    harmless = (right[0], WidthTrial(16, 1000, events=5, outputs_hit=4), WidthTrial(14, 1000, events=8, outputs_hit=6))
+    return with_values(small_integer_run(bits=32), {
+        "conv1": make_values(worst=17, running=13, final=12, trials=right),
+        "conv2": make_values(worst=20, running=16, final=15, trials=wrong),
+        "fc": make_values(worst=19, running=18, final=13, trials=harmless)})
+
+
+@pytest.fixture
+def build_grid_run() -> Callable[[int], NetworkResult]:
+    return grid_run
+
+
+@pytest.fixture
+def add_values() -> Callable[..., NetworkResult]:
+    return with_values
+
+
+@pytest.fixture
+def build_values() -> Callable[..., LayerValues]:
+    return make_values

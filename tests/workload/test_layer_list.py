@@ -260,3 +260,26 @@ def test_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     path.write_bytes(b"schema_version: 1\nname: \xff\n")
     assert message(path) == f"{path}:2: expected UTF-8 text, got the byte 0xff"
+
+
+def test_quantization_says_what_scales_and_zero_points_cost(layer_list: Write) -> None:
+    first, gelu = load_layer_list(layer_list("""\
+  - {name: a, op: conv, from: image, filters: 4, kernel: 3, pad: same, activation: gelu,
+     quantization: {asymmetric_weights: true, dynamic_range: true, weight_scale_groups: 3}}
+""")).layers
+    assert (first.has_asymmetric_weights, first.has_dynamic_range, first.weight_scale_groups) == (True, True, 3)
+    assert (gelu.has_asymmetric_weights, gelu.has_dynamic_range, gelu.weight_scale_groups) == (False, False, 1)
+
+
+@pytest.mark.parametrize(("layer", "expected"), [
+    ("{name: a, op: softmax, quantization: {dynamic_range: true}}",
+     "layers.a: expected no has_dynamic_range for a layer without a matrix product, got softmax"),
+    ("{name: a, op: linear, features: 4, quantization: {weight_scale_groups: 0}}",
+     "layers.a.quantization.weight_scale_groups: expected a whole number of at least 1 or a parameter (batch, sequence), "
+     "got 0"),
+    ("{name: a, op: linear, features: 4, quantization: {asymmetric: true}}",
+     'layers.a.quantization.asymmetric: expected a known key, got "asymmetric" (did you mean "asymmetric_weights"?)'),
+])
+def test_mistakes_in_quantization_name_the_key(layer_list: Write, layer: str, expected: str) -> None:
+    path = layer_list(f"  - {layer}\n")
+    assert message(path) == f"{path}:{FIRST}: {expected}"

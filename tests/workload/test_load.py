@@ -50,8 +50,8 @@ def test_name_like_nothing_lists_the_shipped_ones() -> None:
 def test_other_suffix_and_folder_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     path.touch()
-    assert message(path) == f'{path}: expected a file of type .onnx, .csv, .yaml, .yml, got the suffix ".pt"'
-    assert message(tmp_path) == f"{tmp_path}: expected a file of type .onnx, .csv, .yaml, .yml, got a folder"
+    assert message(path) == f'{path}: expected a file of type .onnx, .tflite, .csv, .yaml, .yml, got the suffix ".pt"'
+    assert message(tmp_path) == f"{tmp_path}: expected a file of type .onnx, .tflite, .csv, .yaml, .yml, got a folder"
 
 
 def test_missing_files_are_told_by_their_name(tmp_path: Path) -> None:

@@ -1,0 +1,194 @@
+"""A grid layer whose integers travel with the steps: tiles into buffers, products into accumulators, blocks out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import NumericsError
+from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.memory import Operand
+from accelsim.machine.values.carrier import Carrier
+from accelsim.machine.values.grid_layer import GridLayer, block_shape, step_order, with_channel_of_ones
+from accelsim.machine.values.overflow_log import Events, OverflowLog
+from accelsim.mapping.fold_schedule import FoldSchedule
+from accelsim.mapping.program import Compute, Load, Range, Requantize, Store
+from accelsim.numerics import accumulation
+from accelsim.numerics.block_products import BlockProducts
+from accelsim.numerics.integer_array import Integers, extremes, total
+from accelsim.numerics.reached_width import ReachedWidth, reached_width, signed_bits
+from accelsim.results.layer_values import LayerValues
+from accelsim.results.overflow import AccumulatorWidths, Place
+from accelsim.workload.tensor import Shape
+
+
+class _Tile(NamedTuple):
+    """A tile in a buffer: ranges of groups, of positions or channels, and of reduction steps."""
+
+    ranges: tuple[Range, ...]
+    values: NDArray[Any]
+
+    def part(self, wanted: tuple[Range, ...]) -> NDArray[Any] | None:
+        """The wanted ranges of it, if it holds them."""
+        if any(first < own[0] or last > own[1] for (first, last), own in zip(wanted, self.ranges, strict=True)):
+            return None
+        return self.values[tuple(slice(first - own[0], last - own[0])
+                                 for (first, last), own in zip(wanted, self.ranges, strict=True))]
+
+
+@dataclass(slots=True)
+class _Block:
+    """An output block in the accumulators.
+
+    `held` are the registers, a channel of ones behind the others if the layer has one; `unlimited` is what they would hold
+    if they were wide enough. `row_sums` come from a unit beside the grid.
+    """
+
+    step: Compute
+    held: Integers
+    unlimited: Integers
+    row_sums: Integers | None = None
+    folds: int = 0
+
+
+class TiledGrid(Carrier):
+    """Carries tiles through the steps of the program, and looks at every register on the way."""
+
+    def __init__(self, layer: GridLayer, accelerator: Accelerator, shape: Shape, *, has_resident_inputs: bool,
+                 keeps_output: bool, event_limit: int) -> None:
+        self._layer, self._operands, self._shape, self._accelerator = layer, layer.operands, shape, accelerator
+        self._has_resident_inputs, self._keeps_output = has_resident_inputs, keeps_output
+        self._tiles: dict[Operand, dict[int, _Tile]] = {"weights": {}, "inputs": {}}
+        self._blocks: dict[int, _Block] = {}
+        self._row_sums: dict[tuple[Range, Range], Integers] = {}
+        self._finished: dict[int, NDArray[Any]] = {}
+        self._output = layer.operands.new_output()
+        self._written = np.zeros((layer.operands.work.groups, layer.operands.work.m, layer.operands.work.n), np.int8)
+        self._log = OverflowLog(layer.name, layer.operands, shape, limit=event_limit)
+        self._reached = ReachedWidth()
+
+    def begin(self, inputs: Sequence[NDArray[Any]]) -> None:
+        self._operands.bring(inputs)
+
+    def load(self, load: Load) -> None:
+        operands, (groups, middle, k) = self._operands, load.ranges
+        bring = operands.inputs if load.operand == "inputs" else operands.weights
+        self._tiles[load.operand][load.number] = _Tile(load.ranges, bring(groups, middle, k).copy())
+
+    def free(self, numbers: tuple[int, ...]) -> None:
+        for number in numbers:
+            for tiles in self._tiles.values():
+                tiles.pop(number, None)
+
+    def _tile(self, operand: Operand, wanted: tuple[Range, ...]) -> NDArray[Any]:
+        """Operands of a compute step, from the tiles that are in the buffer now."""
+        for tile in reversed(self._tiles[operand].values()):
+            found = tile.part(wanted)
+            if found is not None:
+                return found
+        is_resident = operand == "inputs" and self._has_resident_inputs
+        assert is_resident, f"{self._layer.name}: computes with {operand} {wanted} that are not on chip"
+        groups, m, k = wanted
+        return self._operands.inputs(groups, m, k)
+
+    def accumulate(self, step: Compute, start: int) -> None:
+        layer = self._layer
+        if step.is_first:
+            self._blocks[step.block] = self._preload(step, start)
+        block = self._blocks[step.block]
+        inputs = self._tile("inputs", (step.groups, step.m, step.k))
+        weights = self._tile("weights", (step.groups, step.n, step.k))
+        products = BlockProducts(inputs, with_channel_of_ones(weights) if step.sum_channels else weights)
+        order = step_order(step, self._operands, self._accelerator)
+
+        def told(overflows: accumulation.Overflows) -> None:
+            pieces = np.searchsorted(order.starts, overflows.k, side="right") - 1
+            self._record(step, start, overflows, block.folds + pieces)
+
+        block.held = accumulation.accumulate(products, block.held, order=order, accumulator=layer.accumulator,
+                                             wires=layer.wires, told=told)
+        reached = reached_width(products, block.unlimited, order=order, known=self._reached)
+        self._reached = ReachedWidth(reached.running_bits, self._reached.final_bits)
+        block.unlimited = total(block.unlimited, products.integers)
+        sums = layer.row_sums(inputs)
+        if sums is not None:
+            block.row_sums = sums if block.row_sums is None else block.row_sums + sums
+        block.folds += len(order.pieces)
+
+    def _preload(self, step: Compute, start: int) -> _Block:
+        """Fill the accumulators of a block with its bias, which may not fit."""
+        positions, bias = step.m[1] - step.m[0], self._layer.start(step.groups, step.n, with_ones=bool(step.sum_channels))
+        shape = (bias.shape[0], positions, bias.shape[2])
+        register = self._layer.accumulator
+        g, _, n = np.nonzero(register.overflows(bias))
+        if g.size:
+            g, n, m = np.repeat(g, positions), np.repeat(n, positions), np.tile(np.arange(positions), g.size)
+            exact = bias[g, 0, n]
+            kept = accumulation.preloaded(exact, register)
+            self._record(step, start, accumulation.Overflows(
+                g, m, n, np.full(g.size, -1), np.zeros(g.size, np.bool_), exact, kept), np.full(g.size, -1))
+        held = np.broadcast_to(accumulation.preloaded(bias, register), shape).astype(np.int64)
+        return _Block(step, held, np.broadcast_to(bias, shape))
+
+    def _record(self, step: Compute, start: int, found: accumulation.Overflows, folds: NDArray[np.int64]) -> None:
+        """Log overflows of a step with their places and cycles."""
+        if self._layer.accumulator.overflow == "error":
+            self._refuse(found)
+        is_bias, is_sum = found.k < 0, found.n == step.n[1] - step.n[0]
+        kinds: tuple[tuple[Place, NDArray[np.bool_]], ...] = (
+            ("bias", is_bias), ("row_sum", is_sum), ("wires", found.on_wires & ~is_sum),
+            ("accumulator", ~is_bias & ~found.on_wires & ~is_sum))
+        group, m, n = found.group + step.groups[0], found.m + step.m[0], found.n + step.n[0]
+        for place, chosen in kinds:
+            if chosen.any():
+                self._log.count(place, group[chosen], m[chosen], n[chosen], folds[chosen])
+        if not self._log.wants(start):
+            return
+        lag = max(0, step.port_cycles - step.timing.stream_cycles)
+        schedule = FoldSchedule(self._accelerator.pe_grid, self._operands.work, block_shape(step), lag)
+        places = schedule.places(found.group, found.m, found.n, found.k, found.on_wires)
+        k = np.where(is_bias, -1, found.k + step.k[0])
+        columns = (group, m, n, k, places.rows, places.columns, places.cycles + start, found.exact, found.kept)
+        for place, chosen in kinds:
+            if chosen.any():
+                self._log.keep(Events(place, *(column[chosen] for column in columns)))
+
+    def _refuse(self, found: accumulation.Overflows) -> None:
+        bits = self._layer.wires.bits if found.on_wires[0] else self._layer.accumulator.bits
+        raise NumericsError(f"a partial sum of {found.exact[0]} does not fit into {bits} bits, and the accelerator's "
+                            "accumulators.overflow is error", field=self._layer.name)
+
+    def requantize(self, step: Requantize) -> None:
+        block = self._blocks.pop(step.block)
+        of = block.step
+        channels = of.n[1] - of.n[0]
+        if of.sum_channels:  # the position's other channel blocks, which come later, wait for these sums
+            self._row_sums[of.groups, of.m] = block.held[..., channels:]
+        row_sums = self._row_sums[of.groups, of.m] if self._layer.has_ones else block.row_sums
+        outputs = self._layer.outputs(block.held[..., :channels], row_sums, of.groups, of.n)
+        self._finished[step.block] = outputs
+        self._written[slice(*of.groups), slice(*of.m), slice(*of.n)] += 1
+        self._reached = self._reached.joined(ReachedWidth(1, signed_bits(*extremes(block.unlimited))))
+        if self._keeps_output:
+            self._put(self._finished.pop(step.block), of.groups, of.m, of.n)
+
+    def store(self, step: Store) -> None:
+        groups, m, n = step.ranges
+        self._put(self._finished.pop(step.block), groups, m, n)
+
+    def _put(self, outputs: NDArray[Any], groups: Range, m: Range, n: Range) -> None:
+        part = self._operands.part(self._output, groups, m, n)
+        part[...] = self._operands.shaped(outputs, part)
+
+    def finish(self) -> NDArray[Any]:
+        assert not self._finished, f"{self._layer.name}: blocks {sorted(self._finished)} were never stored"
+        assert np.all(self._written == 1), f"{self._layer.name}: an output was never made, or twice"
+        return self._operands.restored(self._output, self._shape)
+
+    def observed(self) -> LayerValues:
+        widths = AccumulatorWidths(self._layer.worst_case_bits, self._reached.running_bits, self._reached.final_bits)
+        return LayerValues(widths, self._log.result(), is_proven=False)

@@ -1,0 +1,96 @@
+"""The products of a block: inputs of some positions times weights of some channels, and the bounds on their partial sums."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from accelsim.numerics.exact_product import as_integer_sums, exact_kind, magnitude_sums
+from accelsim.numerics.integer_array import INT64_MAX, Integers, magnitude
+
+#: A range of reduction steps.
+Run = tuple[int, int]
+
+
+class BlockProducts:
+    """Inputs (G, M, K) and weights (G, N, K), integers; what follows from them is computed when it is first asked for.
+
+    ``S = x w^T`` is exact in the type `kind`, and so is ``A = |x| |w|^T``; whatever the order, each partial sum of a range
+    of steps lies within ``(S - A) / 2 .. (S + A) / 2``, the sums of its negative and of its positive products.
+    """
+
+    def __init__(self, inputs: NDArray[Any], weights: NDArray[Any]) -> None:
+        self.inputs, self.weights = inputs, weights
+
+    @cached_property
+    def largest_input(self) -> int:
+        """max|x|."""
+        return magnitude(self.inputs)
+
+    @cached_property
+    def magnitude_sums(self) -> Integers:
+        """``sum_k |w|`` of each channel, (G, N)."""
+        return magnitude_sums(self.weights)
+
+    @cached_property
+    def bound(self) -> int:
+        """``max|x| * max sum_k |w|``: no partial sum is larger in magnitude."""
+        return self.largest_input * int(self.magnitude_sums.max(initial=0))
+
+    @cached_property
+    def kind(self) -> DTypeLike:
+        """The type in which sums of products are exact."""
+        return exact_kind(self.bound)
+
+    @cached_property
+    def _x(self) -> NDArray[Any]:
+        return self.inputs.astype(self.kind)
+
+    @cached_property
+    def _w(self) -> NDArray[Any]:
+        return np.swapaxes(self.weights.astype(self.kind), -1, -2)
+
+    @cached_property
+    def sums(self) -> NDArray[Any]:
+        """S over all steps, (G, M, N), in `kind`."""
+        return np.asarray(self._x @ self._w)
+
+    @cached_property
+    def magnitudes(self) -> NDArray[Any]:
+        """A over all steps, (G, M, N), in `kind`."""
+        return np.asarray(np.abs(self._x) @ np.abs(self._w))
+
+    @cached_property
+    def integers(self) -> Integers:
+        """S as int64, or Python integers."""
+        return as_integer_sums(self.sums)
+
+    def run_sums(self, run: Run) -> NDArray[Any]:
+        """S over a range of steps, in `kind`."""
+        return np.asarray(self._x[..., slice(*run)] @ self._w[:, slice(*run)])
+
+    def run_magnitudes(self, run: Run) -> NDArray[Any]:
+        """A over a range of steps, in `kind`."""
+        return np.asarray(np.abs(self._x[..., slice(*run)]) @ np.abs(self._w[:, slice(*run)]))
+
+    def run_bound(self, run: Run) -> int:
+        """No partial sum of a range of steps is larger in magnitude."""
+        return self.largest_input * int(np.max(magnitude_sums(self.weights[..., slice(*run)])))
+
+    def chosen(self, channels: NDArray[np.int64]) -> BlockProducts:
+        """The same for some of the channels."""
+        return self if channels.size == self.weights.shape[1] else BlockProducts(self.inputs, self.weights[:, channels])
+
+    def addends(self, places: tuple[NDArray[np.int64], ...], run: Run, held: Integers) -> NDArray[Any]:
+        """Products of some outputs (indices of group, position, channel) over a range of steps, (outputs, steps).
+
+        In the narrowest integers that hold every partial sum of them and what the registers `held`.
+        """
+        g, m, n = places
+        x, w = self.inputs[g, m, slice(*run)], self.weights[g, n, slice(*run)]
+        bound = magnitude(x) * magnitude(w) * x.shape[1] + magnitude(held)
+        kind = np.int32 if bound < 2**30 else np.int64 if bound < INT64_MAX // 2 else object
+        return np.asarray(x.astype(kind) * w.astype(kind))
