@@ -35,13 +35,14 @@ def run_fused(operator: str, inputs: Sequence[OnGrid], output: QParams, **attrib
 
 
 def run_between_roundings(operator: str, inputs: Sequence[OnGrid], output: QParams, *, more: dict[str, Any] | None = None,
-                          held: Sequence[int] = (), opset: int = 21, **attributes: Any) -> NDArray[Any]:
+                          held: Sequence[int] = (), then: str = "", opset: int = 21, **attributes: Any) -> NDArray[Any]:
     """DequantizeLinear, the operator on real numbers, QuantizeLinear, as onnxruntime optimizes them.
 
     Parameters
     ----------
     more : constants that the operator takes behind its inputs, by name.
     held : positions of inputs that are initializers.
+    then : an operator of one input behind it, before the rounding.
     """
     constants = _parameters("y", output) | dict(more or {})
     nodes = []
@@ -53,7 +54,9 @@ def run_between_roundings(operator: str, inputs: Sequence[OnGrid], output: QPara
         nodes.append(onnx.helper.make_node("DequantizeLinear", parts, [f"f{place}"]))
     reals = [f"f{place}" for place in range(len(inputs))]
     nodes.append(onnx.helper.make_node(operator, [*reals, *(more or {})], ["f"], **attributes))
-    nodes.append(onnx.helper.make_node("QuantizeLinear", ["f", "y_scale", "y_zero"], ["y"]))
+    if then:
+        nodes.append(onnx.helper.make_node(then, ["f"], ["g"]))
+    nodes.append(onnx.helper.make_node("QuantizeLinear", ["g" if then else "f", "y_scale", "y_zero"], ["y"]))
     fed = [(values, grid) if place not in held else None for place, (values, grid) in enumerate(inputs)]
     return _run(nodes, fed, output, constants, opset)
 

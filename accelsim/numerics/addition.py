@@ -56,7 +56,7 @@ class AdditionKernel:
     is_power_of_two : TFLite's flag pot_scale_int16. Where all scales are powers of two and all zero points 0, two int16
         operands are then only shifted: ``y = x_a +- RDBPOT(x_b, n)``.
     is_unfused : the runtime adds real numbers between DequantizeLinear and QuantizeLinear although the types would allow its
-        fused kernel: onnxruntime's Sum. Matters for float32 alone.
+        fused kernel: onnxruntime's Sum, and its Add before a Relu. Matters for float32 alone.
 
     Raises
     ------

@@ -11,7 +11,8 @@ the first (outer = 1)      one row after the other
 between (outer, inner > 1) groups of four rows from the left, then one of two, then one of one; groups one after the other
 =========================  ============================================================================================
 
-Other axes are moved to the end and summed as the last, which is not onnxruntime's order.
+Other axes are moved to the end and summed as the last, which is not onnxruntime's order; nor is the first row where a single
+element stays behind the reduced ones, as in the sum of (N, C, 1) over C.
 
 Sources: Eigen `Eigen/src/Core/Redux.h` (LinearVectorizedTraversal with packets of 4); onnxruntime
 `onnxruntime/core/providers/cpu/reduction/reduction_ops.h` ReduceAggregatorSum; the third row, a matrix product with ones, is

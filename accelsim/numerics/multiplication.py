@@ -47,6 +47,8 @@ class MultiplicationKernel:
     output : grid of the product, per tensor.
     clamp_min, clamp_max : the output's range, within its type.
     constants : operands that the model holds, by position; integers within their type.
+    is_unfused : the runtime multiplies real numbers between DequantizeLinear and QuantizeLinear although the types would
+        allow its fused kernel, as onnxruntime does where a Relu stands between. Matters for float32 alone.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class MultiplicationKernel:
     clamp_min: int
     clamp_max: int
     constants: Mapping[int, NDArray[Any]] = field(default_factory=dict)
+    is_unfused: bool = False
 
     def __post_init__(self) -> None:
         check_operands(self.inputs, self.output, self.constants)
@@ -104,7 +107,8 @@ class MultiplicationKernel:
     @property
     def _is_fused(self) -> bool:
         """Whether onnxruntime runs QLinearMul: 8-bit operands and an output of one type."""
-        return len({grid.qtype for grid in (*self.inputs, self.output)}) == 1 and self.output.qtype.bits == 8
+        qtypes = {grid.qtype for grid in (*self.inputs, self.output)}
+        return not self.is_unfused and len(qtypes) == 1 and self.output.qtype.bits == 8
 
     def _exact(self, a: NDArray[Any], b: NDArray[Any]) -> Integers:
         return centred(a, self.inputs[0]) * centred(b, self.inputs[1])

@@ -12,6 +12,7 @@ encoder              mantissa                            limits of shift
 `narrow` (b bits)    b bits, half even                   none
 `dyadic`             31 bits, half up, may reach 2^31    none
 `float32`            the 24 bits of float32(scale)       none
+`float64`            the 53 bits of the scale            none
 `power_of_two`       1                                   none; other scales are refused
 ===================  ==================================  =====================================================
 
@@ -173,6 +174,17 @@ def float32(scale: ArrayLike) -> Multiplier:
         single = as_scales(as_scales(scale).astype(np.float32))
     fraction, exponent = np.frexp(single)
     return Multiplier.of(np.ldexp(fraction, 24).astype(np.int64), 24 - exponent.astype(np.int64))
+
+
+def float64(scale: ArrayLike) -> Multiplier:
+    """The 53-bit mantissa of the scale: here ``mantissa * 2^-shift`` is exactly the float64 number.
+
+    >>> m = float64(0.1)
+    >>> float(np.ldexp(np.float64(m.mantissa), -m.shift))
+    0.1
+    """
+    fraction, exponent = np.frexp(as_scales(scale))
+    return Multiplier.of(np.ldexp(fraction, 53).astype(np.int64), 53 - exponent.astype(np.int64))
 
 
 def power_of_two(scale: ArrayLike) -> Multiplier:

@@ -63,6 +63,8 @@ class PoolingKernel:
     counts_padding : whether an average divides by the whole window also where it sees padding.
     input, output : grids, per tensor.
     clamp_min, clamp_max : the output's range, within its type.
+    is_unfused : the runtime averages real numbers between DequantizeLinear and QuantizeLinear although the types would allow
+        its fused kernel, as onnxruntime does where a Relu stands between. Matters for float32 alone.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class PoolingKernel:
     output: QParams
     clamp_min: int
     clamp_max: int
+    is_unfused: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(PoolingKind):
@@ -222,7 +225,7 @@ class PoolingKernel:
         for tap in taps:
             self._at(total, tap.outputs)[...] += dequantized(self._at(image, tap.pixels), self.input)
         means = np.asarray(total / divisors.astype(np.float32), dtype=np.float32)
-        if self.input.qtype != self.output.qtype or self.output.qtype.bits != 8:
+        if self.is_unfused or self.input.qtype != self.output.qtype or self.output.qtype.bits != 8:
             return quantized(means, self.output)
         # Source: qlinear_pool.cc quantize_value: the zero point is added before the rounding.
         shifted = means / single(self.output.scale) + np.float32(int(self.output.zero_point))

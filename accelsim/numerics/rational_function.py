@@ -1,8 +1,8 @@
 """tanh and sigmoid as onnxruntime computes them on x86: quotients of two polynomials, in float32 with fused operations.
 
 ``tanh(x) = x p(x^2) / q(x^2)`` for x clamped to -9..9, ``sigmoid(x) = 1/2 + x p(x^2) / q(x^2)`` for x clamped to -18..18;
-Horner's scheme, every step one fused multiply-add. Far from 0 the quotient is not exactly 1: 0.99999994 now and then, which a
-quantizer sees where 1 lies on a tie (scale 2/255).
+Horner's scheme, every step one fused multiply-add. Far from 0 the quotient is not always 1 but 0.99999994 now and then,
+which a quantizer sees where 1 lies on a tie (scale 2/255).
 
 Exact: 0 of 600,005 float32 values of either function differ from onnxruntime's Tanh and Sigmoid.
 
@@ -45,7 +45,7 @@ def rational_sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """sigmoid of float32 numbers.
 
     >>> rational_sigmoid(np.array([0, 0.5, 100], np.float32)).tolist()
-    [0.5, 0.622459352016449, 1.0]
+    [0.5, 0.6224592924118042, 1.0]
     """
     quotient = _quotient(x, _SIGMOID_LIMIT, _SIGMOID_NUMERATOR, _SIGMOID_DENOMINATOR)
     return np.asarray(np.maximum(quotient + np.float32(0.5), np.float32(0)))

@@ -17,8 +17,8 @@ Maxima and minima are taken of the integers and then brought to the output's gri
 Exactness, as the tests show it. fixed_point: 0 outputs of MEAN (int8, uint8, int16), SUM (uint8), REDUCE_MAX and REDUCE_MIN
 differ from LiteRT's reference kernels. Its SUM reads int8 as uint8 and int16 wrongly, which this one does not. float32: 0
 outputs of QLinearGlobalAveragePool differ, nor of ReduceMean and ReduceSum between their roundings over the last axes, the
-first, middle ones or all. Over axes that do not adjoin, onnxruntime adds in another order, and a 16-bit GlobalAveragePool in
-yet another: at most 1 LSB, on outputs next to a tie.
+first, middle ones or all. Where onnxruntime adds in another order (`float_sum`; a 16-bit GlobalAveragePool too): at most
+1 LSB, on outputs next to a tie.
 
 Sources: google-ai-edge/LiteRT@1010c05f `tflite/kernels/internal/reference/reduce.h` QuantizedMeanOrSum; onnxruntime
 `onnxruntime/core/mlas/lib/qlgavgpool.cpp`, `onnxruntime/core/providers/cpu/reduction/reduction_ops.h`.

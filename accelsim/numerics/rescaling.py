@@ -1,8 +1,8 @@
 """A tensor's real numbers on another grid: QUANTIZE, a standalone ReLU or clip, a DequantizeLinear and QuantizeLinear pair.
 
 The formulas are those of `grid_change`; a ReLU is their clamp. Exactness, as the tests show it: 0 of all int8, uint8 and
-int16 values differ from LiteRT's reference QUANTIZE (from each of the types to each), RELU, RELU6 and RELU_N1_TO_1, and 0 from
-onnxruntime's DequantizeLinear-Relu-QuantizeLinear.
+int16 values differ from LiteRT's reference QUANTIZE (between the types that it takes), RELU, RELU6 and RELU_N1_TO_1, and 0
+from onnxruntime's DequantizeLinear-Relu-QuantizeLinear.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ tflite, tflite_half_pixel           ``(i + offset) n / N``; offset 0.5 with half
 tflite_align_corners(_half_pixel)   ``(i + offset) (n - 1) / (N - 1)``; as above if N is 1
 ==================================  ==========================================================================
 
-ONNX axes whose scale is 1 are left alone. In onnxruntime, as measured (release 1.31), the two rounding modes treat everything
-within 1e-6 of a half as a tie, which older releases do not.
+ONNX axes whose scale is 1 are left alone. In onnxruntime, as measured (release 1.31), the two rounding modes treat
+everything within 1e-6 of a half as a tie, which the sources below do not.
 
 Sources: microsoft/onnxruntime `onnxruntime/core/providers/cpu/tensor/{upsamplebase.h,upsample.cc}`; tensorflow/tensorflow
 `tensorflow/lite/kernels/internal/reference/{resize_nearest_neighbor.h,resize_bilinear.h}`.
@@ -147,10 +147,8 @@ def tflite_neighbours(axis: Axis, coordinates: Coordinates) -> Neighbours:
     """
     is_aligned, is_centered = _flags(coordinates)
     n, out, one = axis.in_size, axis.out_size, 1 << WEIGHT_BITS
-    if is_aligned and out > 1:
-        step = (one * (n - 1) + (out - 1) // 2) // (out - 1)
-    else:
-        step = (one * n + out // 2) // out
+    span, steps = (n - 1, out - 1) if is_aligned and out > 1 else (n, out)
+    step = (one * span + steps // 2) // steps
     place = np.arange(out, dtype=np.int64) * step + (step // 2 - one // 2 if is_centered else 0)
     low = np.maximum(_truncated(place), 0)
     high = np.minimum(_truncated(place + one - 1), n - 1)

@@ -10,7 +10,7 @@ from typing import Literal
 #: Requantization rules.
 SchemeName = Literal[
     "tflite_double", "tflite_single", "litert_reference", "tflite_micro", "tflite_int16x8", "litert_optimized", "nvdla",
-    "float32_nearest_even", "shift_floor", "dyadic", "power_of_two", "tosa_single", "tosa_double",
+    "float32_nearest_even", "float64_half_away", "shift_floor", "dyadic", "power_of_two", "tosa_single", "tosa_double",
 ]
 
 #: Roundings of a shift to the right that give the same integer every time.

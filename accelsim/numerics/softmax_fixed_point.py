@@ -2,7 +2,8 @@
 
 8-bit inputs: ``d = x - max(x)``; ``e = exp(beta * scale * d)`` in 31 bits (`fixed_point`), 0 for d below a radius that keeps
 the argument in 5 integer bits; ``y = e * (1 / sum(e))``, the sum with 12 integer bits, the reciprocal in 31.
-16-bit inputs: exp by a table over -10..0, ``1 / (1 + x)`` by another over 0..1, interpolated (`interpolated_table`).
+16-bit inputs: exp by a table over -10..0, ``1 / (1 + x)`` by another over 0..1, interpolated (`interpolated_table`); computed
+in float64 as LiteRT does (TFLite Micro computes its tables in float32: unconfirmed whether an entry differs).
 
 Rows whose sum of exponentials leaves its int32 register (4096 times the largest; 65,538 times for 16-bit inputs) are
 refused: undefined in C. LiteRT gives up on 8-bit outputs where that sum reaches 512 times the largest; not here.

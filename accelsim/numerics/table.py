@@ -15,8 +15,8 @@ Exactness, as the tests show it. fixed_point: 0 of all 256 values over many pair
 kernels LOGISTIC, TANH, GELU (both), HARD_SWISH, LEAKY_RELU (int8, uint8), EXP, LOG, ABS, SQRT, RSQRT (int8), and from its
 optimized ELU (int8; there is no other); 0 of all 65,536 int16 values of LOGISTIC, TANH, EXP, LOG, SQRT, RSQRT, ABS,
 LEAKY_RELU. float32: 0 of all 256 values over many pairs of grids differ from onnxruntime's QLinearSigmoid, QLinearLeakyRelu
-and 22 functions between roundings, int8 and uint8; of all 65,536 int16 values at most 3 in 10,000, by 1: onnxruntime's own
-polynomials of tanh, erf, ...
+and 27 functions between roundings, int8 and uint8; of all 65,536 int16 values at most 1 in 1,000, by 1, and only where
+onnxruntime has approximations of its own for exp, log, erf, sin, cos and softsign's quotient.
 
 Sources: those of the modules named; onnxruntime `onnxruntime/contrib_ops/cpu/quantization/qlinear_lookup_table.cc`.
 """

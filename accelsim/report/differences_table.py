@@ -60,15 +60,18 @@ def differences_sentence(differences: Mapping[str, Difference], fed: Mapping[str
     if not chained.differing and not others.differing:
         ways = "" if fed is None else ", chained and fed layer by layer"
         return f"All {chained.outputs:,} outputs of {count} are equal{ways}."
-    sentence = f"{_differing(chained)} of {chained.outputs:,} outputs of {count} differ, by {chained.largest} LSB at most"
-    if fed is None:
-        return f"{sentence}."
-    alone = f"{_differing(others)} differ, by {others.largest} LSB at most" if others.differing else "none differs"
-    return f"{sentence}; fed layer by layer, {alone}."
+    sentence = _differ(f"{_count(chained).capitalize()} of {chained.outputs:,} outputs of {count}", chained)
+    return f"{sentence}." if fed is None else f"{sentence}; fed layer by layer, {_differ(_count(others), others)}."
 
 
-def _differing(difference: Difference) -> str:
-    return f"{difference.differing:,}" if difference.differing else "None"
+def _count(difference: Difference) -> str:
+    return f"{difference.differing:,}" if difference.differing else "none"
+
+
+def _differ(subject: str, difference: Difference) -> str:
+    if not difference.differing:
+        return f"{subject} differs"
+    return f"{subject} {'differs' if difference.differing == 1 else 'differ'}, by {difference.largest} LSB at most"
 
 
 def _all(count: int) -> str:

@@ -83,7 +83,8 @@ def resizing_kernel(origin: Origin, model: Activations) -> tuple[Kernel, Written
     kernel = ResizingKernel(
         mode="nearest" if node.attribute("mode", "nearest") == "nearest" else "linear", axes=axes,
         sizes=tuple(out_shape[axis] for axis in axes), coordinates=coordinates, input=x, output=written.qparams,
-        nearest_mode=nearest_mode, scales=tuple(given.get(axis, 1.0) for axis in axes) if given else None)
+        nearest_mode=nearest_mode, scales=tuple(given.get(axis, 1.0) for axis in axes) if given else None,
+        form="integer" if model.holds_integers(node.inputs[0]) else "dequantize")
     return kernel, written
 
 

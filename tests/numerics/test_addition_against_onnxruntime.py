@@ -84,3 +84,14 @@ def test_16_bit_operands_are_added_as_real_numbers():
         a, b, y = (grids.random_grid(rng, grids.INT16, low=1e-5, high=1e-3) for _ in range(3))
         inputs = [(grids.random_values(rng, grids.INT16, (100, 1000)), grid) for grid in (a, b)]
         assert np.array_equal(ours(inputs, y), operators.run_between_roundings("Add", inputs, y))
+
+
+@EIGHT_BITS
+def test_a_sum_before_a_relu_is_not_fused(qtype):
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        a, b, y = (grids.random_grid(rng, qtype, is_decimal=True) for _ in range(3))
+        inputs = list(zip(grids.all_pairs(qtype), (a, b), strict=True))
+        kernel = AdditionKernel((a, b), y, int(y.zero_point), qtype.max, (1, 1), is_unfused=True)
+        theirs = operators.run_between_roundings("Add", inputs, y, then="Relu")
+        assert np.array_equal(kernel.run([values for values, _ in inputs], RULE), theirs)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import NumericsError
@@ -86,6 +86,7 @@ def test_i_softmax_is_algorithm_3_in_big_integers():
             assert ours == [value * (2**32 // sum(e)) for value in e]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=20))
 def test_i_sqrt_is_the_floor_of_the_root(values):
     assert i_sqrt(np.array(values)).tolist() == [math.isqrt(value) for value in values]
@@ -146,7 +147,7 @@ def test_the_gelu_kernel_is_near_gelu_under_every_rule(rule, x, y):
     # The rounding of the output; shift_floor: a whole unit, and 8 bits of multiplier.
     rounding = 1 + np.abs(clamped - int(y.zero_point)) / 128 if rule == "shift_floor" else 0.501
     assert ours.dtype == y.qtype.dtype
-    assert np.all(np.abs(ours - clamped) <= 2.2e-2 / float(y.scale) + rounding)
+    assert np.all(np.abs(ours - clamped) <= 1.95e-2 / float(y.scale) + rounding)
 
 
 def test_the_gelu_kernel_keeps_every_product_within_32_bits():

@@ -11,9 +11,10 @@ from accelsim.numerics.rule import Rule
 EIGHT_BITS = pytest.mark.parametrize("qtype", [grids.INT8, grids.UINT8], ids=lambda qtype: qtype.name)
 
 
-def ours(inputs, output, *, held=()):
-    kernel = MultiplicationKernel(tuple(grid for _, grid in inputs), output, output.qtype.min, output.qtype.max,
-                                  {place: inputs[place][0] for place in held})
+def ours(inputs, output, *, held=(), is_relu=False):
+    low = int(output.zero_point) if is_relu else output.qtype.min
+    kernel = MultiplicationKernel(tuple(grid for _, grid in inputs), output, low, output.qtype.max,
+                                  {place: inputs[place][0] for place in held}, is_unfused=is_relu)
     given = [values for place, (values, _) in enumerate(inputs) if place not in held]
     return kernel.run(given, Rule("float32_nearest_even"))
 
@@ -46,3 +47,12 @@ def test_16_bit_operands_are_multiplied_as_real_numbers():
         a, b, y = (grids.random_grid(rng, grids.INT16, low=1e-3, high=1e-2) for _ in range(3))
         inputs = [(grids.random_values(rng, grids.INT16, (100, 1000)), grid) for grid in (a, b)]
         assert np.array_equal(ours(inputs, y), operators.run_between_roundings("Mul", inputs, y))
+
+
+@EIGHT_BITS
+def test_a_product_before_a_relu_is_not_fused(qtype):
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        a, b, y = (grids.random_grid(rng, qtype, is_decimal=True) for _ in range(3))
+        inputs = list(zip(grids.all_pairs(qtype), (a, b), strict=True))
+        assert np.array_equal(ours(inputs, y, is_relu=True), operators.run_between_roundings("Mul", inputs, y, then="Relu"))

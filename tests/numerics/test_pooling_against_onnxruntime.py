@@ -24,11 +24,11 @@ def case(seed, qtype):
     return image, x, y, {"kernel_shape": window, "strides": stride, "pads": pads}
 
 
-def ours(kind, image, x, y, attributes, *, counts_padding=False, channels_last=False):
+def ours(kind, image, x, y, attributes, *, counts_padding=False, channels_last=False, is_relu=False):
     window, stride, pads = (tuple(attributes[name]) for name in ("kernel_shape", "strides", "pads"))
     dilation = tuple(attributes.get("dilations", (1, 1)))
-    kernel = PoolingKernel(kind, window, stride, pads, dilation, channels_last, counts_padding, x, y, y.qtype.min,
-                           y.qtype.max)
+    low = int(y.zero_point) if is_relu else y.qtype.min
+    kernel = PoolingKernel(kind, window, stride, pads, dilation, channels_last, counts_padding, x, y, low, y.qtype.max, is_relu)
     return kernel.run([image], Rule("float32_nearest_even"))
 
 
@@ -66,3 +66,11 @@ def test_16_bit_averages_round_the_mean_before_the_zero_point_is_added(seed):
     image, x, y, attributes = case(seed, grids.INT16)
     theirs = operators.run_between_roundings("AveragePool", [(image, x)], y, **attributes)
     assert np.array_equal(ours("average", image, x, y, attributes), theirs)
+
+
+@SEEDS
+@EIGHT_BITS
+def test_an_average_before_a_relu_is_not_fused(qtype, seed):
+    image, x, y, attributes = case(seed, qtype)
+    theirs = operators.run_between_roundings("AveragePool", [(image, x)], y, then="Relu", **attributes)
+    assert np.array_equal(ours("average", image, x, y, attributes, is_relu=True), theirs)

@@ -15,7 +15,8 @@ RULE = Rule("litert_reference")
 # All that LiteRT has.
 PAIRS = [(source, target) for source in TYPES for target in TYPES if {source, target} != {grids.UINT8, grids.INT16}]
 RELUS = [("RELU", qtype, 0, None) for qtype in TYPES] + [
-    (operator, qtype, low, high) for operator, low, high in (("RELU6", 0, 6), ("RELU_N1_TO_1", -1, 1)) for qtype in TYPES[:2]]
+    (operator, qtype, low, high) for operator, low, high in (("RELU6", 0, 6), ("RELU_N1_TO_1", -1, 1))
+    for qtype in TYPES[:2]]
 
 
 def grid_of(rng, qtype, trial):

@@ -57,7 +57,7 @@ def test_every_byte_gives_the_same_sigmoid_and_tanh(qtype, function, operator):
 @pytest.mark.parametrize(("qtype", "function", "operator", "parameters", "version"), [
     *((qtype, "gelu", "GELU", {"approximate": flag}, 1) for qtype in BYTES for flag in (0, 1)),
     *((qtype, "hard_swish", "HARD_SWISH", None, 1) for qtype in BYTES),
-    *((qtype, "leaky_relu", "LEAKY_RELU", {"alpha": alpha}, 2) for qtype in BYTES for alpha in (0.0, 0.2, 1.25, -0.3, -0.5, -1.0)),
+    *((qtype, "leaky_relu", "LEAKY_RELU", {"alpha": alpha}, 2) for qtype in BYTES for alpha in (0.0, 0.2, 1.25, -0.3, -1.0)),
     (grids.INT8, "elu", "ELU", None, 1), (grids.INT8, "exp", "EXP", None, 2), (grids.INT8, "log", "LOG", None, 2),
     (grids.INT8, "abs", "ABS", None, 1)], ids=str)
 def test_every_byte_gives_the_same_integer(qtype, function, operator, parameters, version):

@@ -64,16 +64,35 @@ def test_json_and_layers_hold_widths_counts_and_the_outputs_fingerprints(overflo
     fingerprint = record["model_outputs"]["logits"].pop("sha256")
     assert len(fingerprint) == 64
     assert record == {
-        "rounding": "tflite_double", "samples": 2, "accumulator_bits": 16, "partial_sum_bits": 14, "overflow": "wrap",
-        "overflow_events": 9, "outputs_hit": 4, "outputs": 2020,
+        "rounding": "tflite_double",
+        "samples": 2,
+        "accumulator_bits": 16,
+        "partial_sum_bits": 14,
+        "overflow": "wrap",
+        "overflow_events": 9,
+        "outputs_hit": 4,
+        "outputs": 2020,
         "overflow_events_by_place": {"accumulator": 4, "bias": 1, "row_sum": 1, "wires": 3},
         "model_outputs": {"logits": {"shape": [2, 1, 10], "dtype": "int8"}},
     }
     names = ("worst_case_bits", "running_bits", "final_bits", "overflow_events", "outputs_hit", "outputs", "proven")
     assert [[layer[name] for name in names] for layer in document["layers"]] == [
-        [20, 18, 15, 7, 3, 1000, False], [None] * 7, [14, 12, 11, 0, 0, 1000, True], [19, 18, 17, 2, 1, 20, False]
+        [20, 18, 15, 7, 3, 1000, False],
+        [None] * 7,
+        [14, 12, 11, 0, 0, 1000, True],
+        [19, 18, 17, 2, 1, 20, False],
     ]
     assert files["layers.csv"].decode().split("\n")[2].endswith(",,,,,,,")
+
+
+def test_json_beside_trials_has_them_and_no_overflows_of_the_accelerators_own(trial_result: NetworkResult) -> None:
+    document = trial_result.to_dict()
+    assert len(document["values"]["width_trials"]) == 9
+    assert not {"overflow_events", "outputs_hit", "outputs"} & set(document["values"])
+    assert [
+        (layer["running_bits"], layer["overflow_events"], layer["outputs_hit"], layer["proven"], layer["outputs"])
+        for layer in document["layers"]
+    ] == [(13, None, None, None, 1000), (None,) * 5, (16, None, None, None, 1000), (18, None, None, None, 1000)]
 
 
 def _one_product() -> QuantizedNetwork:
@@ -81,18 +100,31 @@ def _one_product() -> QuantizedNetwork:
     x, w, y = Tensor("x", (1, 2), 8), Tensor("w", (1, 2), 8, is_constant=True), Tensor("y", (1, 1), 8)
     layer = Layer("fc", MatMul(m=1, k=2, n=1), (x,), y, weights=w)
     kind = QParams(scale=1.0, zero_point=0, qtype=QType(8, True))
-    kernel = GridKernel(weights=np.array([[[1, 1]]]), bias=np.array([1000]), input=kind, weight=kind, output=kind,
-                        clamp_min=-128, clamp_max=127)
+    kernel = GridKernel(
+        weights=np.array([[[1, 1]]]),
+        bias=np.array([1000]),
+        input=kind,
+        weight=kind,
+        output=kind,
+        clamp_min=-128,
+        clamp_max=127,
+    )
     return QuantizedNetwork(
-        Network("net", (layer,), outputs=("y",)), {"fc": QuantizedLayer(kernel, ((1, 2),), (1, 1), kind)},
-        (ModelInput("x", "x", (1, 2), kind),), (ModelOutput("y", "y", (1, 1), kind),), rule=Rule("power_of_two"))
+        Network("net", (layer,), outputs=("y",)),
+        {"fc": QuantizedLayer(kernel, ((1, 2),), (1, 1), kind)},
+        (ModelInput("x", "x", (1, 2), kind),),
+        (ModelOutput("y", "y", (1, 1), kind),),
+        rule=Rule("power_of_two"),
+    )
 
 
 def test_the_events_of_a_run_are_those_of_its_sums() -> None:
     accelerator = with_changes(load_accelerator("whitepaper_4x4"), {"accumulators.bits": 8})
     result = simulate(accelerator, _one_product(), inputs={"x": np.array([[[1, 2]], [[100, 27]]])}, rounding="model")
-    rows = [{name: value for name, value in row.items() if name not in ("cycle", "pe_row", "pe_column")}
-            for row in event_rows(result)]
+    rows = [
+        {name: value for name, value in row.items() if name not in ("cycle", "pe_row", "pe_column")}
+        for row in event_rows(result)
+    ]
     common = {"layer": "fc", "coordinate": "0;0", "direction": "up"}
     # 1000 = 3 * 256 + 232, and 232 in 8 bits is -24; -24 + 3 and -24 + 127 fit again.
     assert rows == [

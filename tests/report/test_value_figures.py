@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hand_made_integers import long_run, make_values, with_values
 
 from accelsim.report.canvas import render
 from accelsim.report.figures import FIGURES, render_figures
@@ -17,7 +17,6 @@ from accelsim.report.value_figures import VALUE_FIGURES, value_figures
 from accelsim.report.width_trials_figure import draw_overflow_by_width
 from accelsim.report.widths_figure import draw_accumulator_widths
 from accelsim.report.writer import report_files
-from accelsim.results.layer_values import LayerValues
 from accelsim.results.network_result import NetworkResult
 from accelsim.results.width_trial import WidthTrial
 
@@ -28,8 +27,8 @@ def _texts(svg: bytes) -> list[str]:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("count", [1, 10, 60, 300])
-def test_every_figure_is_drawn_for_networks_of_any_length(count: int, build_grid_run: Callable[[int], NetworkResult]) -> None:
-    result = build_grid_run(max(2, count))  # the first layer does not overflow
+def test_every_figure_is_drawn_for_networks_of_any_length(count: int) -> None:
+    result = long_run(count)
     for name, figure in VALUE_FIGURES.items():
         images = render(lambda figure=figure: figure.draw(result), name=name)  # type: ignore[misc]
         assert images["png"].startswith(b"\x89PNG")
@@ -42,13 +41,12 @@ def test_same_result_same_bytes(overflowing_result: NetworkResult) -> None:
 
 
 def test_a_figure_without_content_is_left_out(
-    overflowing_result: NetworkResult, safe_result: NetworkResult, trial_result: NetworkResult, tiny_result: NetworkResult,
-    add_values: Callable[..., NetworkResult]
+    overflowing_result: NetworkResult, safe_result: NetworkResult, trial_result: NetworkResult, tiny_result: NetworkResult
 ) -> None:
     assert list(value_figures(overflowing_result)) == ["accumulator_widths", "overflow"]
     assert list(value_figures(safe_result)) == ["accumulator_widths"]
     assert list(value_figures(trial_result)) == ["accumulator_widths", "overflow_by_width"]
-    assert value_figures(add_values(tiny_result, {})) == {}
+    assert value_figures(with_values(tiny_result, {})) == {}
     assert value_figures(tiny_result) == {}
 
 
@@ -64,23 +62,21 @@ def test_widths_stand_beside_their_marks_and_the_accelerators_own_in_the_legend(
 
 def test_the_overflow_figure_tells_shares_zeros_and_places(overflowing_result: NetworkResult) -> None:
     texts = _texts(render(lambda: draw_overflow(overflowing_result), name="overflow")["svg"])
-    for text in ("overflow, 2 of 3 layers", "no overflow, 1 of 3 layers", "all layers together, 0.2 %", "0.3 %", "5.0 %", "0",
-                 "0.1 %", "100 %", "accumulators, 4", "wires between PEs, 3", "bias, 1", "row sums, 1"):
-        assert text in texts
+    assert {"overflow, 2 of 3 layers", "no overflow, 1 of 3 layers", "all layers together, 0.2 %"} < set(texts)
+    assert {"0.3 %", "5.0 %", "0", "0.1 %", "100 %"} < set(texts)
+    assert {"accumulators, 4", "wires between PEs, 3", "bias, 1", "row sums, 1"} < set(texts)
 
 
-def test_the_heat_map_tells_shares_harmless_overflow_and_what_is_unknown(
-    trial_result: NetworkResult, add_values: Callable[..., NetworkResult], build_values: Callable[..., LayerValues]
-) -> None:
+def test_the_heat_map_tells_shares_harmless_overflow_and_what_is_unknown(trial_result: NetworkResult) -> None:
     texts = _texts(render(lambda: draw_overflow_by_width(trial_result), name="trials")["svg"])
     for text in ("18 bits", "16 bits", "14 bits", "2.5 %", "none wrong", "none wrong, though sums overflow"):
         assert text in texts
     assert "?" not in texts
     values = {
-        "conv1": build_values(worst=17, running=13, final=13, trials=(WidthTrial(12, 1000),)),
-        "fc": build_values(worst=17, running=15, final=12),
+        "conv1": make_values(worst=17, running=13, final=13, trials=(WidthTrial(12, 1000),)),
+        "fc": make_values(worst=17, running=15, final=12),
     }
-    unknown = add_values(trial_result, values)
+    unknown = with_values(trial_result, values)
     texts = _texts(render(lambda: draw_overflow_by_width(unknown), name="trials")["svg"])
     assert "?" in texts
     assert "none wrong, though sums overflow" not in texts
@@ -97,8 +93,18 @@ def test_the_page_has_the_integers_with_rule_table_events_and_outputs(overflowin
         ["1", "conv1", "20 bits", "18 bits", "15 bits", "no", "7", "3", "0.3 %", "accumulators, wires between PEs"],
         ["2", "conv2", "14 bits", "12 bits", "11 bits", "yes", "–", "–", "–", ""],
         ["3", "fc", "19 bits", "18 bits", "17 bits", "no", "2", "1", "5.0 %", "bias, row sums"],
-        ["", "all 3 layers", "20 bits", "18 bits", "17 bits", "1 of 3", "9", "4", "0.2 %",
-         "bias, accumulators, wires between PEs, row sums"],
+        [
+            "",
+            "all 3 layers",
+            "20 bits",
+            "18 bits",
+            "17 bits",
+            "1 of 3",
+            "9",
+            "4",
+            "0.2 %",
+            "bias, accumulators, wires between PEs, row sums",
+        ],
     ]
     assert "<summary>3 of the 9 overflow events</summary>" in section
     assert ["conv1", "wires between PEs", "0", "0;5;7;3", "2", "3", "18", "77", "9,000", "-7,384"] in rows
@@ -132,8 +138,13 @@ def test_the_page_with_integers_still_needs_no_other_file(overflowing_result: Ne
 
 def test_a_run_without_integers_shows_nothing_of_them(overflowing_result: NetworkResult) -> None:
     files = report_files(replace(overflowing_result, rounding="", outputs={}))
-    assert set(files) == {"index.html", "layers.csv", "result.json", "block_diagram.svg",
-                          *(f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg"))}
+    assert set(files) == {
+        "index.html",
+        "layers.csv",
+        "result.json",
+        "block_diagram.svg",
+        *(f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")),
+    }
     page = files["index.html"].decode()
     assert not re.search(r"[Ii]ntegers|Overflows|worst case", page)
     assert '<dl class="headlines">' in page

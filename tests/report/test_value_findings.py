@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hand_made_integers import make_values, with_values
 
 from accelsim.report.findings import findings
 from accelsim.report.headlines import headlines
 from accelsim.report.value_findings import carried_sentence, value_findings
-from accelsim.results.layer_values import LayerValues
 from accelsim.results.network_result import NetworkResult
 from accelsim.results.overflow import Overflows
-
-AddValues = Callable[..., NetworkResult]
-BuildValues = Callable[..., LayerValues]
 
 
 def test_overflows_are_told_with_their_places_and_what_they_hit(overflowing_result: NetworkResult) -> None:
@@ -28,13 +24,13 @@ def test_overflows_are_told_with_their_places_and_what_they_hit(overflowing_resu
     ]
 
 
-def test_a_run_without_overflow_tells_what_proves_it(safe_result: NetworkResult, add_values: AddValues) -> None:
+def test_a_run_without_overflow_tells_what_proves_it(safe_result: NetworkResult) -> None:
     fits = "No partial sum overflows: all of them fit into 24-bit accumulators."
     assert value_findings(safe_result)[0] == f"{fits} The weights prove that no other inputs can overflow them either."
     values = {layer.name: layer.values for layer in safe_result.layers if layer.values and layer.values.widths}
-    some = add_values(safe_result, values | {"fc": replace(values["fc"], is_proven=False)})
+    some = with_values(safe_result, values | {"fc": replace(values["fc"], is_proven=False)})
     assert value_findings(some)[0] == f"{fits} In 2 of 3 layers the weights prove it for any inputs."
-    none = add_values(safe_result, {name: replace(value, is_proven=False) for name, value in values.items()})
+    none = with_values(safe_result, {name: replace(value, is_proven=False) for name, value in values.items()})
     assert value_findings(none)[0] == f"{fits} The weights do not prove it for other inputs."
 
 
@@ -52,27 +48,28 @@ def test_wrapped_sums_that_come_back_are_told_where_registers_wrap(
     overflowing_result: NetworkResult, bits: int, wires: int | None, overflow: str, expected: str | None
 ) -> None:
     chip = overflowing_result.accelerator
-    changed = chip.model_copy(update={
-        "accumulators": chip.accumulators.model_copy(update={"bits": bits, "overflow": overflow}),
-        "pe_grid": chip.pe_grid.model_copy(update={"partial_sum_bits": wires})})
+    changed = chip.model_copy(
+        update={
+            "accumulators": chip.accumulators.model_copy(update={"bits": bits, "overflow": overflow}),
+            "pe_grid": chip.pe_grid.model_copy(update={"partial_sum_bits": wires}),
+        }
+    )
     sentences = value_findings(replace(overflowing_result, accelerator=changed))
     assert sentences[1:-1] == ([expected] if expected else [])
 
 
-def test_one_event_in_one_layer_is_told_in_the_singular(
-    tiny_result: NetworkResult, add_values: AddValues, build_values: BuildValues
-) -> None:
+def test_one_event_in_one_layer_is_told_in_the_singular(tiny_result: NetworkResult) -> None:
     overflows = Overflows(count=1, outputs_hit=1, outputs=200, by_place={"accumulator": 1})
-    values = build_values(worst=33, running=33, final=33, overflows=overflows)
-    assert value_findings(add_values(tiny_result, {"conv": values})) == [
+    values = make_values(worst=33, running=33, final=33, overflows=overflows)
+    assert value_findings(with_values(tiny_result, {"conv": values})) == [
         "1 of 1 layer on the PE grid overflows: 1 partial sum does not fit into accumulators and wires of 32 bits that wrap "
         "(in the accumulators), and 1 of 200 outputs is hit (0.5 %).",
         "The layer would be safe at 33 bits with these inputs and with any others.",
     ]
 
 
-def test_a_network_without_grid_layers_has_nothing_to_overflow(tiny_result: NetworkResult, add_values: AddValues) -> None:
-    assert value_findings(add_values(tiny_result, {})) == [
+def test_a_network_without_grid_layers_has_nothing_to_overflow(tiny_result: NetworkResult) -> None:
+    assert value_findings(with_values(tiny_result, {})) == [
         "No layer runs on the PE grid, so there are no accumulators to overflow."
     ]
 
@@ -93,15 +90,13 @@ def test_trials_tell_down_to_which_width_outputs_are_right(trial_result: Network
         ((14,), "Even at 14 bits, the widest that was tried, 25 of 3,000 outputs (0.8 %) are wrong, by 12 LSB at most."),
     ],
 )
-def test_trials_that_are_all_right_or_all_wrong(
-    trial_result: NetworkResult, add_values: AddValues, kept: tuple[int, ...], expected: str
-) -> None:
+def test_trials_that_are_all_right_or_all_wrong(trial_result: NetworkResult, kept: tuple[int, ...], expected: str) -> None:
     values = {
         layer.name: replace(layer.values, trials=tuple(trial for trial in layer.values.trials if trial.bits in kept))
         for layer in trial_result.layers
         if layer.values is not None and layer.values.trials
     }
-    assert value_findings(add_values(trial_result, values))[-1] == expected
+    assert value_findings(with_values(trial_result, values))[-1] == expected
 
 
 def test_the_rule_and_the_samples_are_told(overflowing_result: NetworkResult, trial_result: NetworkResult) -> None:
@@ -110,8 +105,8 @@ def test_the_rule_and_the_samples_are_told(overflowing_result: NetworkResult, tr
     )
     assert carried_sentence(replace(trial_result, rounding="tflite_single")) == (
         "The run carried the integers of one sample and requantized them by the rule tflite_single, the model's; the "
-        "accelerator's own is tflite_double. Its accumulators were as wide as it takes; other widths were tried beside them, "
-        "layer by layer."
+        "accelerator's own is tflite_double. Its accumulators were as wide as it takes; other widths were tried beside "
+        "them, layer by layer."
     )
 
 

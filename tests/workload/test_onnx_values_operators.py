@@ -174,6 +174,24 @@ def test_integers_move_between_operators(tmp_path) -> None:
     assert {numbers.output for numbers in network.layers.values()} == {network.layers["c"].output}
 
 
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_integers_are_resized_as_they_are(tmp_path, mode) -> None:
+    nodes = [node("Resize", ["x", "", "scales"], ["r"], name="resize", mode=mode), conv("r")]
+    constants = {"w": signed(4, 3, 3, 3), "scales": np.array([1, 1, 2, 1.5], S)}
+    assert kinds(agreeing(tmp_path, nodes, {"x": [1, 3, 6, 6]}, constants)) == ["resize", "conv"]
+
+
+def test_a_linear_resize_behind_a_convolution_differs_by_one_at_most(tmp_path) -> None:
+    """onnxruntime turns the image to channels last there, where its Resize has another arithmetic."""
+    nodes = [conv("x", "c"), node("Resize", ["c", "", "scales"], ["y"], name="resize", mode="linear")]
+    constants = CONSTANTS | {"w": signed(4, 3, 3, 3), "scales": np.array([1, 1, 2, 1.5], S)}
+    path = write_graph(tmp_path / "model.onnx", nodes, {"x": (np.uint8, [1, 3, 6, 6])}, ["y"], constants, opset=17)
+    network = import_quantized_onnx(path)
+    found = [differences(network, path, {"x": unsigned(1, 3, 6, 6, seed=seed)}) for seed in (1, 2)]
+    assert {each["c"] for each in found} == {(0, 0)}
+    assert max(each["resize"][1] for each in found) == 1
+
+
 def test_clamps_of_integers_are_the_output_s_range(tmp_path) -> None:
     nodes = [conv("x", "c"), node("Clip", ["c", "low", "high"], ["y"])]
     constants = {"w": signed(4, 3, 3, 3), "low": np.uint8(90), "high": np.uint8(130)}

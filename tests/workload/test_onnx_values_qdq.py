@@ -282,6 +282,43 @@ def test_rows_and_moves_to_other_integers(tmp_path, operator, opset) -> None:
     assert len(agreeing(tmp_path, between(operator), IMAGE, constants, opset=opset).network.layers) == 1
 
 
+COORDINATES = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"]
+SIZES = {"x": [1, 3, 6, 8]}
+
+
+@pytest.mark.parametrize("coordinates", COORDINATES)
+@pytest.mark.parametrize("sizes", [["scales"], ["", "sizes"]], ids=["by scales", "to sizes"])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resized_images(tmp_path, mode, sizes, coordinates) -> None:
+    constants = {"scales": np.array([1, 1, 2, 1.5], S), "sizes": np.array([1, 3, 13, 7])}
+    resize = node("Resize", ["xd", "", *sizes], ["c"], mode=mode, coordinate_transformation_mode=coordinates)
+    assert kinds(agreeing(tmp_path, between(resize), SIZES, constants)) == ["resize"]
+
+
+@pytest.mark.parametrize("nearest_mode", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
+def test_nearest_neighbours(tmp_path, nearest_mode) -> None:
+    resize = node("Resize", ["xd", "", "scales"], ["c"], axes=[3, 2], nearest_mode=nearest_mode)
+    agreeing(tmp_path, between(resize), SIZES, {"scales": np.array([1.5, 2], S)})
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_images_resized_as_in_version_ten(tmp_path, mode) -> None:
+    resize = node("Resize", ["xd", "scales"], ["c"], mode=mode)
+    agreeing(tmp_path, between(resize), SIZES, {"scales": np.array([1, 1, 2, 1.5], S)}, opset=10)
+
+
+def test_a_nearest_neighbour_has_the_integers_of_the_rounding_behind_a_clamp(tmp_path) -> None:
+    nodes = between(node("Resize", ["xd", "", "scales"], ["r"], name="near"), node("Relu", ["r"], ["c"], name="clamp"))
+    network = agreeing(tmp_path, nodes, SIZES, {"scales": np.array([1, 1, 2, 2], S)})
+    assert network.layers["near"].output == network.layers["clamp"].output
+
+
+def test_a_clamp_beside_other_readers_clamps_the_integers_that_all_read(tmp_path) -> None:
+    nodes = [*rounded("x", "xd", "x"), *conv(output="p"), node("Relu", ["p"], ["r"], name="clamp"), *rounded("r", "rd", "v"),
+             *rounded("p", "pd", "v"), node("Add", ["rd", "pd"], ["c"], name="sum"), *rounded("c", "y", "y")]
+    assert kinds(agreeing(tmp_path, nodes, IMAGE, WEIGHTS)) == ["conv", "activation", "elementwise"]
+
+
 def test_parts_of_a_tensor(tmp_path) -> None:
     nodes = [*rounded("x", "xd", "x"), node("Split", ["xd", "sizes"], ["a", "b"], name="split", axis=2),
              *rounded("a", "ad", "x"), *rounded("b", "bd", "x"),
