@@ -161,8 +161,12 @@ def quantized(model: FloatModel, folder: Path, *, form: str = "QDQ", activation:
     return path
 
 
-def runtime_tensors(path: Path, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+def runtime_tensors(path: Path, feeds: Mapping[str, Array], names: Sequence[str], *,
+                    keeps_int8: bool = False) -> dict[str, Array]:
     """What onnxruntime's default session computes for these tensors of a model; less than 8 bits come as int8 or uint8.
+
+    With `keeps_int8` the session leaves int8 activations between DequantizeLinear and QuantizeLinear as they are; else it
+    makes uint8 of them on x86, and where it cannot do so for all that a layer touches, that layer runs in float32.
 
     A model with such narrow activations runs with basic optimizations: the extended ones (onnxruntime 1.31) drop a ReLU
     before a 4-bit QuantizeLinear whose zero point does not make it superfluous, and write operators that have no 4 bits.
@@ -176,6 +180,8 @@ def runtime_tensors(path: Path, feeds: Mapping[str, Array], names: Sequence[str]
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in fetched.values() if name not in known)
     session_options = runtime.SessionOptions()
     session_options.log_severity_level = 3
+    if keeps_int8:
+        session_options.add_session_config_entry("session.qdqisint8allowed", "1")
     if narrow:
         session_options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     session = runtime.InferenceSession(model.SerializeToString(), session_options, providers=["CPUExecutionProvider"])
@@ -212,16 +218,17 @@ def write_graph(path: Path, nodes: Sequence[Any], inputs: Mapping[str, tuple[Any
     return path
 
 
-def differences(network: QuantizedNetwork, path: Path, feeds: Mapping[str, Array], *,
-                is_chained: bool = True) -> dict[str, tuple[int, int]]:
+def differences(network: QuantizedNetwork, path: Path, feeds: Mapping[str, Array], *, is_chained: bool = True,
+                keeps_int8: bool = False) -> dict[str, tuple[int, int]]:
     """Layer -> (outputs that differ from onnxruntime's, by how much at most), for every tensor that the model names.
 
     Parameters
     ----------
     is_chained : whether a layer reads what our layers wrote, else what onnxruntime wrote.
+    keeps_int8 : as for `runtime_tensors`.
     """
     names = {layer.name: network.layers[layer.name].model_output for layer in network.network.layers}
-    expected = runtime_tensors(path, feeds, [name for name in names.values() if name])
+    expected = runtime_tensors(path, feeds, [name for name in names.values() if name], keeps_int8=keeps_int8)
     values = {each.tensor: each.qparams.quantize(feeds[each.name]) if each.is_float else feeds[each.name]
               for each in network.inputs}
     found = {}

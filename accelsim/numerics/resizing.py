@@ -10,8 +10,8 @@ ONNX, linear        float32 rules: onnxruntime's (`form`); other rules: the weig
 ==================  ====================================================================================================
 
 If the output has another scale or zero point, the result is rescaled by the rule afterwards (`grid_change`).
-Differences measured: none of 474,000 (LiteRT, uint8 linear) and of 1,500,000 outputs (onnxruntime, integers, linear), and none
-in the tests' cases of all other rows. Left out: cubic, antialiasing, tf_crop_and_resize.
+Differences measured: none of 474,000 (LiteRT, uint8 linear) and of 1,500,000 outputs (onnxruntime, integers, linear), and
+none in the tests' cases of all other rows. Left out: cubic, antialiasing, tf_crop_and_resize.
 
 Sources: microsoft/onnxruntime `onnxruntime/core/providers/cpu/tensor/{upsample.h,upsample.cc}`; tensorflow/tensorflow
 `tensorflow/lite/kernels/internal/reference/resize_bilinear.h`.

@@ -2,8 +2,8 @@
 
 8-bit inputs: ``d = x - max(x)``; ``e = exp(beta * scale * d)`` in 31 bits (`fixed_point`), 0 for d below a radius that keeps
 the argument in 5 integer bits; ``y = e * (1 / sum(e))``, the sum with 12 integer bits, the reciprocal in 31.
-16-bit inputs: exp by a table over -10..0, ``1 / (1 + x)`` by another over 0..1, interpolated (`interpolated_table`); computed
-in float64 as LiteRT does (TFLite Micro computes its tables in float32: unconfirmed whether an entry differs).
+16-bit inputs: exp by a table over -10..0, ``1 / (1 + x)`` by another over 0..1, interpolated (`softmax_table`). LiteRT
+computes the tables in float64; TFLite Micro in float32, unconfirmed whether an entry differs.
 
 Rows whose sum of exponentials leaves its int32 register (4096 times the largest; 65,538 times for 16-bit inputs) are
 refused: undefined in C. LiteRT gives up on 8-bit outputs where that sum reaches 512 times the largest; not here.
@@ -32,9 +32,9 @@ from accelsim.numerics.fixed_point import (
     reciprocal,
 )
 from accelsim.numerics.integer_array import INT32_MAX, INT32_MIN, Integers, require_range
-from accelsim.numerics.interpolated_table import interpolated_table, look_up
 from accelsim.numerics.multiplier import q31
 from accelsim.numerics.rescale import doubling_high_mul, rounding_divide_by_pot, tflite_double
+from accelsim.numerics.softmax_table import look_up, softmax_table
 
 #: Integer bits of the sum of exponentials. Source: softmax.h, kAccumulationIntegerBits.
 _SUM_INTEGER_BITS = 12
@@ -92,13 +92,14 @@ def softmax_8bit(rows: Integers, *, scale: float, beta: float, output_bits: int)
     [[54, 54, 147]]
     """
     argument = _Argument.of(scale, beta)
-    differences = rows - rows.max(axis=-1, keepdims=True)
-    is_counted = differences >= argument.lowest
-    exponentials = exp_on_negative_values(argument.rescale(differences))
-    sums = _sums(np.where(is_counted, multiply_by_pot(exponentials, -_SUM_INTEGER_BITS), 0))
+    # Rows have 256 differences at most: their exponentials are computed once.
+    differences = -np.arange(256, dtype=np.int64)
+    counted = exp_on_negative_values(argument.rescale(differences)) * (differences >= argument.lowest)
+    below = rows.max(axis=-1, keepdims=True) - rows
+    sums = _sums(multiply_by_pot(counted, -_SUM_INTEGER_BITS)[below])
     inverse, bits_over_unit = reciprocal(sums, _SUM_INTEGER_BITS)
-    scaled = rounding_divide_by_pot(doubling_high_mul(inverse, exponentials), bits_over_unit + 31 - output_bits)
-    return np.where(is_counted, np.minimum(scaled, 2**output_bits - 1), 0)
+    scaled = rounding_divide_by_pot(doubling_high_mul(inverse, counted[below]), bits_over_unit + 31 - output_bits)
+    return np.asarray(np.minimum(scaled, 2**output_bits - 1))
 
 
 def softmax_16bit(rows: Integers, *, scale: float, beta: float) -> Integers:
@@ -131,10 +132,8 @@ def softmax_16bit(rows: Integers, *, scale: float, beta: float) -> Integers:
 @cache
 def _tables() -> tuple[Integers, Integers]:
     """exp on -10..0, and 1 / (1 + x) on 0..1; float64, outputs in units of 2 / 65535."""
-    exponential = interpolated_table(np.exp, input_scale=10.0 / 65535, input_zero_point=32767, output_scale=2.0 / 65535,
-                                     output_zero_point=0, dtype="float64")
-    inverse = interpolated_table(_one_over_one_plus, input_scale=1.0 / 65535, input_zero_point=-32768,
-                                 output_scale=2.0 / 65535, output_zero_point=0, dtype="float64")
+    exponential = softmax_table(np.exp, input_scale=10.0 / 65535, input_zero_point=32767, output_scale=2.0 / 65535)
+    inverse = softmax_table(_one_over_one_plus, input_scale=1.0 / 65535, input_zero_point=-32768, output_scale=2.0 / 65535)
     for table in (exponential, inverse):
         table.flags.writeable = False
     return exponential, inverse

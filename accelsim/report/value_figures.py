@@ -17,9 +17,8 @@ VALUE_FIGURES: Mapping[str, ReportFigure] = {
         draw_accumulator_widths,
         "Accumulator widths",
         (
-            "Three answers to how wide each layer's accumulators must be: for any inputs, by the weights alone; for every "
-            "partial sum of these inputs, in the order in which the grid adds; and for their last sums alone, which is "
-            "enough where registers wrap."
+            "The three widths of every layer on the PE grid, in the order of execution, against the accelerator's own: what "
+            "stands above the line does not fit. Where accumulators wrap and the wires are as wide, only the last sums must."
         ),
     ),
     "overflow": ReportFigure(

@@ -35,7 +35,7 @@ def draw_overflow_by_width(result: NetworkResult) -> Figure:
     partial sums overflow and the outputs are right all the same."""
     layers = observed_layers(result)
     widths = tried_widths(layers)
-    figure, axes = new_axes(width=width_for(len(layers)), height=2.2 + 0.34 * max(3, len(widths)))
+    figure, axes = new_axes(width=width_for(len(layers)), height=2.9 + 0.34 * max(3, len(widths)))
     trials = [[layer.trial(bits) for layer in layers] for bits in widths]
     _draw_cells(axes, trials)
     _mark_cells(axes, trials, layers)

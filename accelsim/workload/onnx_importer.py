@@ -63,9 +63,10 @@ def import_onnx(
     """A network from an ONNX file. Weights are never read, only their shapes, so external data may be absent.
 
     Views (Reshape, Flatten, Cast, ...) and constant subgraphs vanish; batch normalization and per-channel
-    constants fold into the grid layer before them; clamps fuse into the layer before them. Operators that the
-    machine does not execute are counted in `Network.unsupported`, and what they write counts as coming from
-    outside.
+    constants fold into the grid layer before them; clamps fuse into the layer before them. A QuantizeLinear belongs to
+    the layer before it, unless that one's output is on integers of another scale, zero point or type already: then it is
+    a layer of its own. Operators that the machine does not execute are counted in `Network.unsupported`, and what they
+    write counts as coming from outside.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from accelsim.numerics.addition import AdditionKernel
 from accelsim.numerics.kernel import Kernel
 from accelsim.numerics.multiplication import MultiplicationKernel
 from accelsim.numerics.qparams import QParams
+from accelsim.numerics.real_function import FUNCTIONS
 from accelsim.numerics.rescaling import RescalingKernel
 from accelsim.numerics.selection import SelectionKernel
 from accelsim.numerics.table import TableKernel
@@ -155,6 +156,8 @@ _FUNCTION_PARAMETERS = {
     "Selu": {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}, "ThresholdedRelu": {"alpha": 1.0},
     "Swish": {"alpha": 1.0},
 }
+
+#: Where the table has another name than the network's kind of layer.
 _FUNCTIONS = {"Celu": "celu", "ThresholdedRelu": "thresholded_relu"}
 
 # Source: onnxruntime docs/ContribOperators.md, QuickGelu.
@@ -168,9 +171,12 @@ def _table(node: Node, x: QParams, y: QParams) -> TableKernel:
         if approximation == "quick":
             return TableKernel("silu", x, y, {"alpha": float(node.attribute("alpha", _QUICK_GELU_ALPHA))})
         return TableKernel("gelu", x, y, {"approximate": float(approximation == "tanh")})
+    function = _FUNCTIONS.get(node.op, ACTIVATIONS[node.op])
+    if function not in FUNCTIONS:
+        raise NotQuantized(f"expected an operator with a kernel on integers, got {node.op}")
     stated = _FUNCTION_PARAMETERS.get(node.op, {})
     parameters = {name: float(node.attribute(name, default)) for name, default in stated.items()}
-    return TableKernel(_FUNCTIONS.get(node.op, ACTIVATIONS[node.op]), x, y, parameters)
+    return TableKernel(function, x, y, parameters)
 
 
 def _gate_table(gate: Node, x: QParams, y: QParams) -> TableKernel:

@@ -13,7 +13,7 @@ from accelsim.numerics.fixed_point import (
     one_over_one_plus_x,
     reciprocal,
 )
-from accelsim.numerics.interpolated_table import interpolated_table, look_up
+from accelsim.numerics.softmax_table import look_up, softmax_table
 
 UNIT = 2.0**31
 
@@ -63,8 +63,7 @@ def test_leading_zeros_are_those_of_a_32_bit_register():
 
 
 def test_the_interpolated_table_is_off_by_four_units_at_most_of_a_tanh_over_8():
-    table = interpolated_table(np.tanh, input_scale=4 / 32768, input_zero_point=0, output_scale=1 / 32768,
-                               output_zero_point=0, dtype="float64")
+    table = softmax_table(np.tanh, input_scale=4 / 32768, input_zero_point=0, output_scale=1 / 32768)
     x = np.arange(-(2**15), 2**15)
     expected = [math.tanh(value * 4 / 32768) * 32768 for value in x]
     assert table.shape == (513,)

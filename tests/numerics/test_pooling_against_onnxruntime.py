@@ -28,7 +28,8 @@ def ours(kind, image, x, y, attributes, *, counts_padding=False, channels_last=F
     window, stride, pads = (tuple(attributes[name]) for name in ("kernel_shape", "strides", "pads"))
     dilation = tuple(attributes.get("dilations", (1, 1)))
     low = int(y.zero_point) if is_relu else y.qtype.min
-    kernel = PoolingKernel(kind, window, stride, pads, dilation, channels_last, counts_padding, x, y, low, y.qtype.max, is_relu)
+    kernel = PoolingKernel(kind, window, stride, pads, dilation, channels_last, counts_padding, x, y, low, y.qtype.max,
+                           is_unfused=is_relu)
     return kernel.run([image], Rule("float32_nearest_even"))
 
 

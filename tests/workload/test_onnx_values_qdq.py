@@ -207,6 +207,14 @@ def test_a_pad_by_zero_folds_and_rounds_to_the_zero_point(tmp_path) -> None:
     assert network.network.layers[0].operation.pads == (1, 1, 1, 2)
 
 
+def test_a_pad_behind_an_unrounded_layer_folds_into_the_next(tmp_path) -> None:
+    nodes = [*rounded("x", "xd", "x"), *conv(output="p"), node("Pad", ["p", "pads"], ["q"]), *rounded("q", "d", "v"),
+             dequantized("k", "kd", "w"), node("Conv", ["d", "kd"], ["c"], name="next"), *rounded("c", "y", "y")]
+    constants = WEIGHTS | {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 2]), "k": signed(5, 4, 3, 3)}
+    network = agreeing(tmp_path, nodes, IMAGE, constants)
+    assert [layer.operation.pads for layer in network.network.layers] == [(0, 0, 0, 0), (1, 1, 1, 2)]
+
+
 def test_a_pad_by_another_number_rounds_it_like_the_rest(tmp_path) -> None:
     nodes = [*rounded("x", "q", "x"), node("Pad", ["q", "pads", "fill"], ["p"], name="pad"), *rounded("p", "xd", "v"),
              *conv(), *rounded("c", "y", "y")]

@@ -208,11 +208,18 @@ def test_one_streamed_matrix_for_several_stationary_ones(tmp_path) -> None:
     ("Where", ["k", "xd", "xd"], "layer: expected an operator with a kernel on integers, got Where"),
     ("ArgMax", ["xd"], "layer: expected an operator with a kernel on integers, got ArgMax"),
     ("LRN", ["xd"], "layer: expected an operator with a kernel on integers, got LRN"),
+    ("IsNaN", ["xd"], "layer: expected an operator with a kernel on integers, got IsNaN"),
 ])
 def test_operators_without_a_kernel(tmp_path, operator, more, expected) -> None:
     attributes = {"size": 3} if operator == "LRN" else {}
     nodes = between(node(operator, more, ["c"], name="layer", **attributes))
     assert refusal(saved(tmp_path, nodes, REAL_IMAGE, {"k": np.ones((1, 3, 8, 8), bool)})) == expected
+
+
+def test_a_gate_that_is_no_hard_swish(tmp_path) -> None:
+    nodes = between(node("HardSigmoid", ["xd"], ["g"], name="gate"), node("Mul", ["xd", "g"], ["c"]))
+    assert refusal(saved(tmp_path, nodes, REAL_IMAGE, {})) == (
+        "gate: expected x * HardSigmoid(x) with alpha 1/6 and beta 1/2, got 0.2 and 0.5")
 
 
 def test_a_gather_by_places_that_are_computed(tmp_path) -> None:

@@ -18,12 +18,15 @@ from accelsim.machine.values.overflow_log import Events, OverflowLog
 from accelsim.mapping.fold_schedule import FoldSchedule
 from accelsim.mapping.program import Compute, Load, Range, Requantize, Store
 from accelsim.numerics import accumulation
-from accelsim.numerics.block_products import BlockProducts
+from accelsim.numerics.block_products import BlockProducts, BlockWeights
 from accelsim.numerics.integer_array import Integers, extremes, total
 from accelsim.numerics.reached_width import ReachedWidth, reached_width, signed_bits
 from accelsim.results.layer_values import LayerValues
 from accelsim.results.overflow import AccumulatorWidths, Place
 from accelsim.workload.tensor import Shape
+
+#: Weights of which a layer remembers what was found out about them: 1 MB of int8, 8 MB with their forms for the products.
+_MOST_KNOWN_WEIGHTS = 2**20
 
 
 class _Tile(NamedTuple):
@@ -64,6 +67,7 @@ class TiledGrid(Carrier):
         self._has_resident_inputs, self._keeps_output = has_resident_inputs, keeps_output
         self._tiles: dict[Operand, dict[int, _Tile]] = {"weights": {}, "inputs": {}}
         self._blocks: dict[int, _Block] = {}
+        self._known_weights: dict[tuple[Range, ...], BlockWeights] = {}
         self._row_sums: dict[tuple[Range, Range], Integers] = {}
         self._finished: dict[int, NDArray[Any]] = {}
         self._output = layer.operands.new_output()
@@ -101,8 +105,7 @@ class TiledGrid(Carrier):
             self._blocks[step.block] = self._preload(step, start)
         block = self._blocks[step.block]
         inputs = self._tile("inputs", (step.groups, step.m, step.k))
-        weights = self._tile("weights", (step.groups, step.n, step.k))
-        products = BlockProducts(inputs, with_channel_of_ones(weights) if step.sum_channels else weights)
+        products = BlockProducts(inputs, self._weights(step), largest_input=self._operands.largest_input)
         order = step_order(step, self._operands, self._accelerator)
 
         def told(overflows: accumulation.Overflows) -> None:
@@ -118,6 +121,17 @@ class TiledGrid(Carrier):
         if sums is not None:
             block.row_sums = sums if block.row_sums is None else block.row_sums + sums
         block.folds += len(order.pieces)
+
+    def _weights(self, step: Compute) -> BlockWeights:
+        """The weights of a step, as they lie on chip now; what was found out about them before is remembered."""
+        wanted = (step.groups, step.n, step.k)
+        weights = self._tile("weights", wanted)
+        if wanted not in self._known_weights:
+            if sum(known.integers.size for known in self._known_weights.values()) > _MOST_KNOWN_WEIGHTS:
+                self._known_weights.clear()
+            integers = with_channel_of_ones(weights) if step.sum_channels else weights.copy()
+            self._known_weights[wanted] = BlockWeights(integers)
+        return self._known_weights[wanted]
 
     def _preload(self, step: Compute, start: int) -> _Block:
         """Fill the accumulators of a block with its bias, which may not fit."""

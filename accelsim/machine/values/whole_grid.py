@@ -11,7 +11,7 @@ from accelsim.machine.values.carrier import Carrier
 from accelsim.machine.values.grid_layer import GridLayer, with_channel_of_ones
 from accelsim.mapping.lowering import GemmWork
 from accelsim.mapping.program import Range
-from accelsim.numerics.block_products import BlockProducts
+from accelsim.numerics.block_products import BlockProducts, BlockWeights
 from accelsim.numerics.integer_array import Integers, total
 from accelsim.numerics.reached_width import ReachedWidth, reached_width
 from accelsim.results.layer_values import LayerValues
@@ -28,6 +28,7 @@ class WholeGrid(Carrier):
     def __init__(self, layer: GridLayer, shape: Shape) -> None:
         self._layer, self._shape = layer, shape
         self._reached = ReachedWidth()
+        self._last_weights: tuple[Range, BlockWeights] | None = None
 
     def begin(self, inputs: Sequence[NDArray[Any]]) -> None:
         self._layer.operands.bring(inputs)
@@ -44,14 +45,21 @@ class WholeGrid(Carrier):
         """The outputs of some groups and positions, (G, M, N)."""
         layer, operands, n = self._layer, self._layer.operands, (0, self._layer.operands.work.n)
         inputs = operands.inputs(groups, m, (0, operands.work.k))
-        weights = operands.weights(groups, n, (0, operands.work.k))
-        block = BlockProducts(inputs, with_channel_of_ones(weights) if layer.has_ones else weights)
+        block = BlockProducts(inputs, self._weights(groups))
         held = layer.start(groups, n, with_ones=layer.has_ones)
         self._reached = reached_width(block, held, order=layer.order, known=self._reached)
         row_sums = layer.row_sums(inputs)
         outputs = self._outputs(total(block.integers, held), row_sums, groups)
         self._examine(block, row_sums, groups, outputs)
         return outputs
+
+    def _weights(self, groups: Range) -> BlockWeights:
+        """All weights of some groups; successive pieces share them."""
+        if self._last_weights is None or self._last_weights[0] != groups:
+            operands = self._layer.operands
+            weights = operands.weights(groups, (0, operands.work.n), (0, operands.work.k))
+            self._last_weights = groups, BlockWeights(with_channel_of_ones(weights) if self._layer.has_ones else weights)
+        return self._last_weights[1]
 
     def _outputs(self, held: Integers, row_sums: Integers | None, groups: Range) -> NDArray[Any]:
         """Output integers of accumulators and, behind them, those of the channel of ones, if there is one."""
