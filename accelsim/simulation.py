@@ -88,7 +88,7 @@ def simulate(
     ran = None if progress is None else lambda done, name: progress(count + done, 2 * count, name)
     rule, carried = None, None
     if quantized is not None and given:
-        rule = quantized.rule if rounding == "model" else accelerator.requantizer.rule
+        rule = quantized.rule if rounding == "model" else accelerator.rule
         carried = run_samples(accelerator, program, quantized, given, rule=rule, event_limit=event_limit, told=told, fed=fed,
                               trial_bits=trial_bits, records_timeline=records_timeline, progress=ran)
         runs, timeline = carried.runs, carried.timeline

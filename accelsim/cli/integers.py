@@ -59,7 +59,7 @@ class _Comparisons:
         from accelsim.reference.comparison import Comparison
         from accelsim.reference.runtime import runtime_named
 
-        rule = network.rule if rounding == "model" else chip.requantizer.rule
+        rule = network.rule if rounding == "model" else chip.rule
         reference = runtime_named(runtime, network, scheme=rule.scheme)
         self.chained, self.fed = Comparison(reference, given), Comparison(reference, given)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ from accelsim.hardware.vector_unit import VectorUnit
 
 if TYPE_CHECKING:
     from accelsim.numerics.register import Register
+    from accelsim.numerics.rule import Rule
 
 
 class Accelerator(Spec):
@@ -106,6 +108,11 @@ class Accelerator(Spec):
     def accumulator_bytes(self) -> int:
         """Size of all accumulators together."""
         return -(-self.accumulators.entries * self.accumulator_lanes * self.accumulators.bits // 8)
+
+    @property
+    def rule(self) -> Rule:
+        """How its requantizer and vector unit make integers."""
+        return replace(self.requantizer.rule, table_bits=self.vector_unit.table_bits)
 
     @property
     def partial_sum_register(self) -> Register | None:

@@ -31,6 +31,8 @@ class Rule:
     scheme : a `SchemeName`.
     rounding : of power_of_two; None is its default, half_up.
     multiplier_bits : of shift_floor, 1 to 31; None is its default, 8.
+    table_bits : size of the table that functions of one element are read from (`TableKernel`); None where the scheme's own
+        software has none of its own.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Rule:
     scheme: SchemeName
     rounding: Rounding | None = None
     multiplier_bits: int | None = None
+    table_bits: int | None = None
 
     def __post_init__(self) -> None:
         scheme_named(self.scheme)

@@ -58,8 +58,8 @@ class TableKernel:
     function : a name of `real_function.FUNCTIONS`.
     input, output : grids, per tensor; the input has at most 16 bits.
     parameters : the function's, by name.
-    table_bits : the unit's table has 2^table_bits entries (one more if it is interpolated); 1 to 16. None is what the
-        family's own runtime does.
+    table_bits : the unit's table has 2^table_bits entries (one more if it is interpolated); 1 to 16. None is that of the
+        rule, and where it has none, what the family's own runtime does.
 
     Raises
     ------
@@ -109,9 +109,10 @@ class TableKernel:
             scales that TFLite refuses.
         """
         x = only(inputs)
-        compute = self._formula(x, rule) if rule.family == "fixed_point" and self.table_bits is None else None
+        table_bits = self.table_bits or rule.table_bits
+        compute = self._formula(x, rule) if rule.family == "fixed_point" and table_bits is None else None
         if compute is None:
-            compute = self._of_reals if rule.family == "float32" and self.table_bits is None else self._table()
+            compute = self._of_reals if rule.family == "float32" and table_bits is None else self._table(table_bits)
         chosen = compute
 
         def written(block: NDArray[Any]) -> NDArray[Any]:
@@ -130,11 +131,11 @@ class TableKernel:
         function = real_function(self.function, self.parameters, "onnxruntime")
         return quantized(function(dequantized(block, self.input)), self.output)
 
-    def _table(self) -> Any:
+    def _table(self, table_bits: int | None) -> Any:
         function = real_function(self.function, self.parameters)
         bits = self.input.qtype.bits
-        size = self.table_bits or (bits if bits <= _FULL_BITS else _INTERPOLATED_BITS)
+        size = table_bits or (bits if bits <= _FULL_BITS else _INTERPOLATED_BITS)
         if size >= bits:
             return lambda block: full_table_values(block, function, self.input, self.output)
-        is_tflite = self.table_bits is None and (bits, self.output.qtype.bits) == (16, 16)
+        is_tflite = table_bits is None and (bits, self.output.qtype.bits) == (16, 16)
         return InterpolatedTable.of(function, self.input, self.output, table_bits=size, is_tflite=is_tflite).look_up

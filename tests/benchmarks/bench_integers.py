@@ -1,6 +1,7 @@
 """MobileNetV2-224 with its integers on a 16x16 grid, against LiteRT's own reference kernels on the same model and image.
 
-The program is planned once, as LiteRT prepares its interpreter once. What is timed is a run: cycles, integers, widths, events.
+The program is planned once, as LiteRT prepares its interpreter once. What is timed is a run: cycles, integers, widths and
+overflow events.
 """
 
 import os

@@ -135,7 +135,8 @@ def test_valid_description_is_read() -> None:
      "npu.yaml:7: pe_grid.row_sum_unit: expected true or false, got 1"),
     ("{lanes: 2}\nvector", "{lanes: 2, scheme: tflite_doubel}\nvector",
      "npu.yaml:12: requantizer.scheme: expected one of tflite_double, tflite_single, litert_reference, tflite_micro, "
-     "tflite_int16x8, litert_optimized, nvdla, float32_nearest_even, float64_half_away, shift_floor, dyadic, power_of_two, tosa_single, "
+     "tflite_int16x8, litert_optimized, nvdla, float32_nearest_even, float64_half_away, shift_floor, dyadic, power_of_two, "
+     "tosa_single, "
      'tosa_double, got "tflite_doubel" (did you mean "tflite_double"?)'),
     ("{lanes: 2}\nvector", "{lanes: 2, rounding: half_up}\nvector",
      "npu.yaml:12: requantizer.rounding: expected scheme power_of_two for a rounding of its own, got tflite_double"),

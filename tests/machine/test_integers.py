@@ -44,7 +44,7 @@ def described(draw, *, bits, overflow="wrap", partial_sum_bits=None):
 
 
 def run(accelerator, network, arrays, program, **options):
-    return run_samples(accelerator, program, network, samples(network, arrays), rule=accelerator.requantizer.rule, **options)
+    return run_samples(accelerator, program, network, samples(network, arrays), rule=accelerator.rule, **options)
 
 
 @st.composite

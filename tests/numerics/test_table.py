@@ -140,3 +140,13 @@ def test_mistakes_are_refused_in_one_line():
     coarse = QParams(scale=1.0, zero_point=0, qtype=grids.INT8)
     assert message(lambda: TableKernel("hard_swish", coarse, fine).run([x], Rule("tflite_double"))) == (
         "scale: expected an input scale of at most 128 times the output's, got 1 and 0.000244141")
+
+
+def test_a_rule_s_table_takes_the_place_of_the_runtimes_functions():
+    x = QParams(scale=2**-4, zero_point=0, qtype=QType(8, True))
+    y = QParams(scale=2**-8, zero_point=0, qtype=QType(8, False))
+    values = [np.arange(-128, 128, dtype=np.int8)]
+    for scheme in ("tflite_double", "float32_nearest_even", "dyadic"):
+        small = TableKernel("sigmoid", x, y).run(values, Rule(scheme, table_bits=4))
+        assert small.tolist() == TableKernel("sigmoid", x, y, table_bits=4).run(values, Rule("dyadic")).tolist()
+        assert small.tolist() != TableKernel("sigmoid", x, y).run(values, Rule(scheme)).tolist()

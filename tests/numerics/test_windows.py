@@ -58,7 +58,8 @@ def test_every_element_is_the_pixel_that_the_loops_read(rows, columns, images, c
             for k in range(k0, k1):
                 tap, c = divmod(k, channels)
                 r, s = divmod(tap, columns.kernel)
-                y, z = (p * rows.stride + r * rows.dilation - rows.pad, q * columns.stride + s * columns.dilation - columns.pad)
+                y = p * rows.stride + r * rows.dilation - rows.pad
+                z = q * columns.stride + s * columns.dilation - columns.pad
                 assert found[position - m[0], k - k0] == read(x, i, y, z, c, rows, columns, 7)
 
 
