@@ -56,8 +56,8 @@ accelerators = descriptions().map(Accelerator.model_validate)
 @st.composite
 def grid_layers(draw, name="layer"):
     """A small convolution (also grouped, strided, dilated, transposed) or matrix product (also of two activations)."""
-    bits = draw(st.sampled_from((2, 4, 5, 8)))
-    weight_bits = draw(st.sampled_from((1, 3, 4, 8)))
+    bits = draw(st.sampled_from((2, 4, 5, 6, 8)))
+    weight_bits = draw(st.sampled_from((1, 2, 3, 4, 6, 8)))
     if draw(st.booleans()):
         m, k, n, batch = (draw(st.integers(1, top)) for top in (12, 20, 12, 3))
         has_activation_weights = batch > 1 or draw(st.booleans())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from slow_execution import execute
 
 from accelsim.workload.quantized_network import QuantizedNetwork
-from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite, import_tflite
 
 
 def agreeing_network(path: Path, *inputs: NDArray[Any]) -> QuantizedNetwork:
@@ -35,7 +35,7 @@ def agreeing_network(path: Path, *inputs: NDArray[Any]) -> QuantizedNetwork:
 
 
 def _inputs(path: Path) -> list[Any]:
-    from accelsim.workload.tflite_file import read_tflite
+    from accelsim.workload.tflite.file import read_tflite
 
     graph = read_tflite(path)
     return [graph.tensors[number] for number in graph.inputs]

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def onnx_runtime(network: QuantizedNetwork) -> Runtime:
     """onnxruntime with its default optimizations, every layer's output being an output of the graph too.
 
-    A model with activations of less than 8 bits runs with basic optimizations: the extended ones (onnxruntime 1.31) drop a
-    ReLU before a 4-bit QuantizeLinear whose zero point does not make it superfluous, and write operators that have no 4
-    bits; its packed integers are fetched widened to a byte.
+    ``session.qdqisint8allowed`` lets x86 run QDQ models of int8 activations with integers too, as it runs those of uint8
+    ones; without it onnxruntime computes their products in float32, which differs by 1 in a few of a million outputs.
+    A model with activations of less than 8 bits runs with basic optimizations: the extended ones (onnxruntime 1.31) drop
+    a ReLU before a 4-bit QuantizeLinear whose zero point does not make it superfluous, and write operators that have no
+    4 bits; its packed integers are fetched widened to a byte.
 
     Raises
     ------
@@ -34,6 +36,7 @@ def onnx_runtime(network: QuantizedNetwork) -> Runtime:
         fetched = _fetched(model, [layer.model_output for layer in written.values()], narrow)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.log_severity_level = 1, 3
+        settings.add_session_config_entry("session.qdqisint8allowed", "1")
         if narrow:
             settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])

@@ -4,7 +4,7 @@ from accelsim.workload.layer import Layer
 from accelsim.workload.layer_list import load_layer_list
 from accelsim.workload.load import load_network, shipped_workloads
 from accelsim.workload.network import Network
-from accelsim.workload.onnx_importer import import_onnx
+from accelsim.workload.onnx.importer import import_onnx
 from accelsim.workload.operation import (
     Activation,
     Convolution,

@@ -11,11 +11,11 @@ from accelsim.errors import UnsupportedOperatorError, WorkloadError
 from accelsim.problem import did_you_mean
 from accelsim.workload.layer_list import load_layer_list
 from accelsim.workload.network import Network
-from accelsim.workload.onnx_importer import import_onnx
-from accelsim.workload.onnx_values import import_quantized_onnx
+from accelsim.workload.onnx.importer import import_onnx
+from accelsim.workload.onnx.values import import_quantized_onnx
 from accelsim.workload.quantized_network import QuantizedNetwork
 from accelsim.workload.tensor import Shape
-from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite, import_tflite
 from accelsim.workload.topology_csv import import_topology
 
 _SUFFIXES = (".onnx", ".tflite", ".csv", ".yaml", ".yml")

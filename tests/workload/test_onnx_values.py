@@ -23,7 +23,7 @@ from quantized_models import (
 from accelsim.numerics.grid_kernel import GridKernel
 from accelsim.numerics.rule import Rule
 from accelsim.workload import import_onnx
-from accelsim.workload.onnx_values import import_quantized_onnx
+from accelsim.workload.onnx.values import import_quantized_onnx
 from accelsim.workload.quantized_network import QuantizedNetwork
 
 MAKERS = {"convolutional": convolutional, "transformer": transformer}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quantized_models import node, write_graph
 
 from accelsim.errors import AccelsimError
-from accelsim.workload.onnx_values import import_quantized_onnx
+from accelsim.workload.onnx.values import import_quantized_onnx
 
 S = np.float32
 

@@ -10,7 +10,7 @@ import pytest
 from quantized_models import differences, node, onnx, write_graph
 
 from accelsim.workload import import_onnx
-from accelsim.workload.onnx_values import import_quantized_onnx
+from accelsim.workload.onnx.values import import_quantized_onnx
 from accelsim.workload.quantized_network import QuantizedNetwork
 
 S = np.float32

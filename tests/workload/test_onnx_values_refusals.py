@@ -11,7 +11,7 @@ from quantized_models import node, onnx, write_graph
 
 from accelsim.errors import UnsupportedOperatorError, WorkloadError
 from accelsim.workload import import_onnx
-from accelsim.workload.onnx_values import import_quantized_onnx
+from accelsim.workload.onnx.values import import_quantized_onnx
 
 S = np.float32
 FLOATING_POINT = "expected integers with scale and zero point, got floating-point numbers; quantize the model first"

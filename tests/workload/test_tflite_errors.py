@@ -12,7 +12,7 @@ from litert_networks import LitertNetwork, schema
 from accelsim.errors import WorkloadError
 from accelsim.workload.network import Network
 from accelsim.workload.quantized_network import QuantizedNetwork
-from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite, import_tflite
 
 Importer = Callable[[Path], Network | QuantizedNetwork]
 BOTH = pytest.mark.parametrize("importer", [import_tflite, import_quantized_tflite])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from litert_networks import LitertNetwork, schema
 
-from accelsim.workload.tflite_file import read_tflite
-from accelsim.workload.tflite_importer import import_quantized_tflite
-from accelsim.workload.tflite_schema import ACTIVATIONS, ELEMENT_TYPES, OPERATORS, OPTIONS
+from accelsim.workload.tflite.file import read_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite
+from accelsim.workload.tflite.schema import ACTIVATIONS, ELEMENT_TYPES, OPERATORS, OPTIONS
 
 #: Our name of an option -> the schema's, where it is not the same in capitals.
 _NAMES = {"activation": "fusedActivationFunction", "bias_type": "quantizedBiasType", "dilation_w": "dilationWFactor",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from litert_networks import LitertNetwork
 
 from accelsim.errors import AccelsimError, WorkloadError
-from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite, import_tflite
 
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

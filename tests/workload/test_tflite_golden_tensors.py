@@ -14,7 +14,7 @@ from slow_execution import execute, execute_layer
 
 from accelsim.numerics.rule import Rule
 from accelsim.workload.quantized_network import QuantizedNetwork
-from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite, import_tflite
 
 DATA = os.environ.get("ACCELSIM_TEST_DATA")
 

@@ -11,7 +11,7 @@ from tflite_agreement import agreeing_network
 
 from accelsim.errors import WorkloadError
 from accelsim.workload.operation import Activation, Convolution, Elementwise, MatMul, Move, Pooling, Reduction, Softmax
-from accelsim.workload.tflite_importer import import_quantized_tflite, import_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite, import_tflite
 
 VALID = 1
 

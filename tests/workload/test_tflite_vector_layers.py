@@ -13,7 +13,7 @@ from tflite_agreement import agreeing_network
 from accelsim.errors import WorkloadError
 from accelsim.workload.operation import Activation, Elementwise, Move, Normalization, Pooling, Reduction, Resize, Softmax
 from accelsim.workload.quantized_network import QuantizedNetwork
-from accelsim.workload.tflite_importer import import_quantized_tflite
+from accelsim.workload.tflite.importer import import_quantized_tflite
 
 SAME, VALID = 0, 1
 GRIDS = {"int8": [(0.05, 3), (0.021, -17), (0.033, 40)], "uint8": [(0.05, 131), (0.021, 111), (0.033, 90)],

@@ -1,0 +1,1 @@
+"""What layers off the PE grid compute, operator by operator, and the functions that they are made of."""

@@ -1,0 +1,1 @@
+"""TFLite models: the flatbuffer, its operators, and their integers."""
