@@ -23,7 +23,7 @@ from accelsim.workload.network import Network
 from accelsim.workload.operation import Activation
 
 #: Ends of the names of the accumulators and of the pass that a layer with a dynamic range gets.
-_ACCUMULATORS, _PASS = ".accumulators", ".requantize"
+_ACCUMULATORS, PASS_SUFFIX = ".accumulators", ".requantize"
 
 
 def with_range_passes(network: Network, accelerator: Accelerator) -> Network:
@@ -62,7 +62,7 @@ def _halves(layer: Layer, accumulator_bits: int) -> tuple[Layer, Layer]:
     output = layer.output
     accumulators = replace(output, name=output.name + _ACCUMULATORS, bits=accumulator_bits)
     return (replace(layer, output=accumulators, fused=(), has_dynamic_range=False),
-            Layer(layer.name + _PASS, Activation("dynamic_quantize", output.shape), (accumulators,), output,
+            Layer(layer.name + PASS_SUFFIX, Activation("dynamic_quantize", output.shape), (accumulators,), output,
                   fused=layer.fused))
 
 

@@ -96,16 +96,18 @@ def tflite_int16x8(accumulators: Integers, multiplier: Multiplier) -> Integers:
 
 
 def nvdla(accumulators: Integers, multiplier: Multiplier) -> Integers:
-    """``sat17(half_away(a * M / 2^n))``: the output converter; M int16, n 6 bits.
+    """``sat17(half_away(sat32(a) * M / 2^n))``: the output converter; M int16, n 6 bits.
 
-    Saturation: to 17 signed bits, then to the output type. Overflow: none, the product has 49 bits. The hardware subtracts a
+    Saturation: the accumulators' 34 or 48 bits are cut to 32 on delivery, the result to 17 signed bits, then to the output
+    type. Overflow: none, the product has 49 bits. The hardware subtracts a
     32-bit offset from a before the product; it is the bias here, and 0. A zero point is added after the 17 bits, as in the
     other rules, which the hardware cannot do.
 
-    Source: nvdla/hw@dec3ff9 `cmod/hls/sdp/sdp_c.cpp` (offset, scale, IntShiftRightSat), `nvdla_int.h` (rounding fixed-point
-    type; half away).
+    Sources: nvdla/hw@dec3ff9 `vmod/nvdla/cacc/NV_NVDLA_CACC_CALC_int8.v` (delivery), `cmod/hls/sdp/sdp_c.cpp` (offset, scale,
+    IntShiftRightSat), `nvdla_int.h` (rounding fixed-point type; half away).
     """
-    return np.clip(shift_half_away(accumulators * multiplier.mantissa, multiplier.shift), -(2**16), 2**16 - 1)
+    delivered = np.clip(accumulators, INT32_MIN, INT32_MAX)
+    return np.clip(shift_half_away(delivered * multiplier.mantissa, multiplier.shift), -(2**16), 2**16 - 1)
 
 
 def float32_nearest_even(accumulators: Integers, multiplier: Multiplier) -> Integers:

@@ -12,7 +12,7 @@ tflite_int16x8                half up;                                    48 bit
                               fully connected: float64_half_away          int64                 53 bits
 tosa_single                   half up                                     int32                 31 bits
 tosa_double                   as tflite_double                            int32                 31 bits
-nvdla                         half away                                   int32                 15 bits
+nvdla                         half away                                   48 bits, cut to int32 15 bits
 float32_nearest_even          half even, of a float32 product             int32                 24 bits
 float64_half_away             half away, of a float64 product             int64                 53 bits
 dyadic                        half even                                   int64                 31 bits
@@ -76,9 +76,9 @@ _SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (
     Scheme("tflite_int16x8", multiplier.q15_reduced, rescale.tflite_int16x8, accumulator_bits=48,
            mantissa_range=(0, 2**15 - 1), shift_range=(8, 46)),
     Scheme("litert_optimized", multiplier.q31, rescale.litert_optimized),
-    # Source: sdp.h, cMulOpType int16, cTruncateType 6 bits unsigned.
-    Scheme("nvdla", partial(multiplier.narrow, bits=15), rescale.nvdla, mantissa_range=(-(2**15), 2**15 - 1),
-           shift_range=(0, 63)),
+    # Source: sdp.h, cMulOpType int16, cTruncateType 6 bits unsigned; its accumulators have 48 bits for int16 operands.
+    Scheme("nvdla", partial(multiplier.narrow, bits=15), rescale.nvdla, accumulator_bits=48,
+           mantissa_range=(-(2**15), 2**15 - 1), shift_range=(0, 63)),
     Scheme("float32_nearest_even", multiplier.float32, rescale.float32_nearest_even, mantissa_range=(0, 2**24 - 1),
            shift_range=(-104, 172), arithmetic="float32"),
     Scheme("float64_half_away", multiplier.float64, rescale.float64_half_away, accumulator_bits=64,

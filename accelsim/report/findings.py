@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accelsim.report.quantization_findings import quantization_findings
 from accelsim.report.value_findings import value_findings
 from accelsim.report.wording import component_label, cycles_label, energy_text, share_text
 from accelsim.results.network_result import NetworkResult
@@ -17,7 +18,8 @@ def findings(result: NetworkResult) -> list[str]:
     their registers.
     """
     of_integers = value_findings(result)[:1]
-    sentences = [_speed(result), _stalls(result), _longest(result), _bound(result), _energy(result), *of_integers]
+    sentences = [_speed(result), _stalls(result), _longest(result), _bound(result), _energy(result),
+                 *quantization_findings(result), *of_integers]
     return [sentence for sentence in sentences if sentence]
 
 

@@ -296,6 +296,12 @@ def test_litert_rounds_fully_connected_layers_in_doubles_and_convolutions_twice(
     assert np.array_equal(outputs("tflite_int16x8", values, 2.0**-5, operator="fully_connected"), away)
 
 
+def test_nvdla_delivers_its_34_bit_accumulators_saturated_to_32():
+    values = np.array([2**33 - 1, 2**31, 2**31 - 1, -(2**31), -(2**31) - 1, -(2**33)])
+    found = outputs("nvdla", values, 2.0**-20, qtype=QType(16, True))
+    assert found.tolist() == [2**11] * 3 + [-(2**11)] * 3
+
+
 def test_the_zero_point_comes_after_the_rounding():
     # Accumulators -9..9, scale 1/2, z = 1: rint(v + z) differs on every tie, 10 of 19; with z = 0 on none.
     values = np.arange(-9, 10)
