@@ -116,7 +116,9 @@ class CostModel:
         work = self.work
         weights = _ceil(c.groups * c.n * c.k * work.weight_bits, 8) + _ceil(c.groups * c.n * work.bias_bits, 8)
         # A K range inside one kernel position needs its own channels under one tap; any other, all of the window.
-        stays_inside = (c.k <= work.channels) & ((work.channels % c.k == 0) | (work.window == 1))
+        # Scale groups that do not end where kernel positions do shift the ranges behind them.
+        is_aligned = (work.scale_group_length % work.channels == 0) | (c.k >= work.scale_group_length)
+        stays_inside = (c.k <= work.channels) & ((is_aligned & (work.channels % c.k == 0)) | (work.window == 1))
         pixels = c.images * self._pixels(c, is_whole_window=True)
         slice_pixels: Column = np.where(stays_inside, c.images * self._pixels(c, is_whole_window=False), pixels)
         channels = np.where(stays_inside, c.k, work.channels)

@@ -103,8 +103,8 @@ def nvdla(accumulators: Integers, multiplier: Multiplier) -> Integers:
     32-bit offset from a before the product; it is the bias here, and 0. A zero point is added after the 17 bits, as in the
     other rules, which the hardware cannot do.
 
-    Sources: nvdla/hw@dec3ff9 `vmod/nvdla/cacc/NV_NVDLA_CACC_CALC_int8.v` (delivery), `cmod/hls/sdp/sdp_c.cpp` (offset, scale,
-    IntShiftRightSat), `nvdla_int.h` (rounding fixed-point type; half away).
+    Sources: nvdla/hw@dec3ff9 `vmod/nvdla/cacc/NV_NVDLA_CACC_CALC_int8.v` (delivery), `cmod/hls/sdp/sdp_c.cpp` (offset,
+    scale, IntShiftRightSat), `nvdla_int.h` (rounding fixed-point type; half away).
     """
     delivered = np.clip(accumulators, INT32_MIN, INT32_MAX)
     return np.clip(shift_half_away(delivered * multiplier.mantissa, multiplier.shift), -(2**16), 2**16 - 1)

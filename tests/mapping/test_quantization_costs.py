@@ -266,7 +266,7 @@ def test_the_mapper_finds_room_for_sums_and_scale_groups(data):
         assert entries <= accelerator.accumulators.block_entries
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_the_cost_model_reserves_the_room_and_counts_the_steps_of_quantized_layers(data):
     accelerator = data.draw(machines.accelerators)
