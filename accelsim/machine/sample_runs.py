@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import Progress, run_program
@@ -65,8 +66,10 @@ def run_samples(
         values = NetworkValues(accelerator, network, sample, rule=rule, event_limit=event_limit, tiles_always=tiles_always,
                                trial_bits=trial_bits, told=_for_sample(told, number),
                                fed=fed(number) if fed is not None else None)
-        run = run_program(accelerator, program, values=values, records_timeline=records_timeline and not number,
-                          progress=None if number else progress)
+        # Products of tiles are too small for several threads, which on a busy machine wait for one another most of the time.
+        with threadpool_limits(limits=1, user_api="blas"):
+            run = run_program(accelerator, program, values=values, records_timeline=records_timeline and not number,
+                              progress=None if number else progress)
         first = first or run
         assert run[0] == first[0], "a cycle depends on the integers"
         for name, found in values.observed.items():

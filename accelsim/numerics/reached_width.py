@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.numerics.accumulation import parts_of
 from accelsim.numerics.addition_order import AdditionOrder
@@ -65,14 +66,21 @@ def reached_width(block: BlockProducts, held: Integers, *, order: AdditionOrder,
     found = _at_the_ends(held, block).joined(known or ReachedWidth())
     if block.bound + magnitude(held) < 1 << (found.running_bits - 1):
         return found
-    up = as_integer_sums((block.magnitudes + block.sums).max(axis=1, keepdims=True)) // 2
-    down = as_integer_sums((block.magnitudes - block.sums).max(axis=1, keepdims=True)) // 2
-    reach = np.maximum(total(up, np.maximum(held, 0)), total(down, np.maximum(-held, 0)) - 1)
-    channels = np.flatnonzero((reach >= 1 << (found.running_bits - 1)).any(axis=(0, 1)))
+    # max(positive, negative) products of an output: (A + |S|) / 2.
+    reach = np.abs(block.sums)
+    reach += block.magnitudes
+    widest = total(as_integer_sums(reach.max(axis=1)) >> 1, np.abs(held).max(axis=1))
+    channels = np.flatnonzero((widest >= 1 << (found.running_bits - 1)).any(axis=0))
     if not channels.size:
         return found
-    shape = (*block.inputs.shape[:2], block.weights.shape[1])
-    return _by_folds(block.chosen(channels), np.broadcast_to(held, shape)[..., channels], order, found)
+    block, held = block.chosen(channels), held[..., channels] if held.shape[2] > 1 else held
+    start = held.astype(exact_kind(2 * (block.bound + magnitude(held))))
+    wide = np.maximum(block.magnitudes + block.sums + 2 * np.maximum(start, 0),
+                      block.magnitudes - block.sums + 2 * np.maximum(-start, 0)) >= 1 << found.running_bits
+    # Few outputs are walked product by product, many all together and fold by fold.
+    if np.count_nonzero(wide) * order.length < wide.size * len(order.runs):
+        return _by_products(block, held, wide, order, found)
+    return _by_folds(block, held, order, found)
 
 
 def _at_the_ends(held: Integers, block: BlockProducts) -> ReachedWidth:
@@ -85,14 +93,31 @@ def _at_the_ends(held: Integers, block: BlockProducts) -> ReachedWidth:
     return ReachedWidth(max(final, signed_bits(*extremes(held))), final)
 
 
+def _by_products(block: BlockProducts, held: Integers, chosen: NDArray[np.bool_], order: AdditionOrder,
+                 found: ReachedWidth) -> ReachedWidth:
+    """The widths of some outputs, product by product."""
+    bits, ends = found.running_bits, order.starts + np.asarray(order.pieces) - 1
+    for part in parts_of(np.nonzero(chosen), order.length):
+        before = np.broadcast_to(held, chosen.shape)[part]
+        prefix = np.cumsum(block.addends(part, (0, order.length), before), axis=1)
+        running = (prefix if order.kind == "products" else prefix[:, ends]) + before[:, None]
+        bits = max(bits, signed_bits(*extremes(running)))
+        if order.kind == "column_sums":
+            fold_starts = np.concatenate([np.zeros_like(prefix[:, :1]), prefix[:, ends[:-1]]], axis=1)
+            bits = max(bits, signed_bits(*extremes(prefix - np.repeat(fold_starts, order.pieces, axis=1))))
+    return found.joined(ReachedWidth(running_bits=bits))
+
+
 def _by_folds(block: BlockProducts, held: Integers, order: AdditionOrder, found: ReachedWidth) -> ReachedWidth:
-    """The widths of some channels, fold by fold."""
+    """The widths of all outputs, fold by fold."""
     running = held.astype(exact_kind(block.bound + magnitude(held)))
     bits = found.running_bits
     for run in order.runs:
         sums = block.run_sums(run)
-        start = running if order.kind == "products" else np.zeros((1, 1, 1), running.dtype)
-        if order.kind != "fold_sums" and block.run_bound(run) + magnitude(start) >= 1 << (bits - 1):
+        start, most = np.zeros((1, 1, 1), running.dtype), 0
+        if order.kind == "products":
+            start, most = running, magnitude(running)
+        if order.kind != "fold_sums" and block.run_bound(run) + most >= 1 << (bits - 1):
             magnitudes = block.run_magnitudes(run)
             # In floats too: twice a number of the mantissa's width is exact.
             wide = np.maximum(magnitudes + sums + 2 * start, magnitudes - sums - 2 * start) >= 1 << bits

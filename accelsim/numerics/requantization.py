@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import NumericsError
-from accelsim.numerics.integer_array import as_integers, require_range, total
+from accelsim.numerics.integer_array import as_integers, require_range
 from accelsim.numerics.multiplier import Multiplier, narrow
 from accelsim.numerics.qparams import as_scales
 from accelsim.numerics.qtype import QType
@@ -173,5 +173,6 @@ class Requantization:
             scaled = self.scheme.rescale(values, self.multiplier)
         else:
             scaled = power_of_two(values, self.multiplier, self.rounding, generator)
-        shifted = total(scaled, np.asarray(self.zero_point, dtype=np.int64))
-        return np.asarray(np.clip(shifted, self.clamp_min, self.clamp_max)).astype(self.qtype.dtype)
+        # Clamped first, to bounds without the zero point: the sum of a number near 2^63 and a zero point would not be int64.
+        kept = np.clip(scaled, self.clamp_min - self.zero_point, self.clamp_max - self.zero_point)
+        return np.asarray(kept + self.zero_point).astype(self.qtype.dtype)

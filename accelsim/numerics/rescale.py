@@ -38,7 +38,8 @@ def doubling_high_mul(a: Integers, b: Integers) -> Integers:
     >>> doubling_high_mul(np.array([-2**31, 3, -3]), np.array([-2**31, 2**30, 2**30])).tolist()  # 1.5 and -1.5: half up
     [2147483647, 2, -1]
     """
-    return np.asarray(np.minimum((a * b + 2**30) >> 31, INT32_MAX))
+    rounded = np.asarray((a * b + 2**30) >> 31)
+    return rounded if np.min(b, initial=0) > INT32_MIN else np.asarray(np.minimum(rounded, INT32_MAX))
 
 
 def rounding_divide_by_pot(x: Integers, exponent: NDArray[np.int64]) -> Integers:

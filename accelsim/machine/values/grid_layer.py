@@ -83,7 +83,7 @@ class GridLayer:
     def _worst_sums(self) -> tuple[int, int]:
         """The largest column sum, and the largest sum with the bias, that any inputs can make; row sums included."""
         operands = self.operands
-        bias = np.abs(self.preloaded.astype(object))[:, 0]
+        bias = np.abs(self.preloaded)[:, 0]
         row_sum = operands.work.k * operands.largest_input if operands.work.sum_channels else 0
         sums = operands.worst_sums
         return max(row_sum, int(np.max(sums))), max(row_sum, int(np.max(total(sums, bias))))

@@ -49,7 +49,9 @@ class WholeGrid(Carrier):
         held = layer.start(groups, n, with_ones=layer.has_ones)
         self._reached = reached_width(block, held, order=layer.order, known=self._reached)
         row_sums = layer.row_sums(inputs)
-        outputs = self._outputs(total(block.integers, held), row_sums, groups)
+        # What provably fits into an accumulator fits into int64 on the way, too.
+        sums = block.integers + held if layer.is_safe else total(block.integers, held)
+        outputs = self._outputs(sums, row_sums, groups)
         self._examine(block, row_sums, groups, outputs)
         return outputs
 
