@@ -1,4 +1,4 @@
-"""One program, run once for every sample of its inputs."""
+"""One program, run for every sample of its inputs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from threadpoolctl import threadpool_limits
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import Progress, run_program
 from accelsim.machine.layer_run import LayerRun
+from accelsim.machine.replay import replay
+from accelsim.machine.values.grid_layer import GridLayer
 from accelsim.machine.values.network_values import NetworkValues
 from accelsim.mapping.program import Program
 from accelsim.numerics.rule import Rule
@@ -50,7 +52,7 @@ def run_samples(
     event_limit: int = 0, tiles_always: bool = False, trial_bits: Sequence[int] = (), told: ToldOutput | None = None,
     fed: FedOutputs | None = None, records_timeline: bool = False, progress: Progress | None = None
 ) -> SampleRuns:
-    """Execute a program with the integers of each sample.
+    """Execute a program with the integers of each sample: the first in time, the others in the same steps without it.
 
     Parameters
     ----------
@@ -59,25 +61,27 @@ def run_samples(
     records_timeline, progress : of the first sample.
     fed : of a sample's number, outputs by layer that its readers get instead (see `NetworkValues`).
     """
-    first: tuple[tuple[LayerRun, ...], Timeline | None] | None = None
-    observed: dict[str, LayerValues] = {}
-    outputs: list[dict[str, NDArray[Any]]] = []
-    for number, sample in enumerate(samples):
-        values = NetworkValues(accelerator, network, sample, rule=rule, event_limit=event_limit, tiles_always=tiles_always,
-                               trial_bits=trial_bits, told=_for_sample(told, number),
-                               fed=fed(number) if fed is not None else None)
-        # Products of tiles are too small for several threads, which on a busy machine wait for one another most of the time.
-        with threadpool_limits(limits=1, user_api="blas"):
-            run = run_program(accelerator, program, values=values, records_timeline=records_timeline and not number,
-                              progress=None if number else progress)
-        first = first or run
-        assert run[0] == first[0], "a cycle depends on the integers"
-        for name, found in values.observed.items():
-            observed[name] = observed[name].joined(found, sample=number, limit=event_limit) if number else found
-        outputs.append(values.outputs)
-    assert first is not None, "no sample was given"
+    prepared: dict[str, GridLayer] = {}
+
+    def values_of(number: int) -> NetworkValues:
+        return NetworkValues(accelerator, network, samples[number], rule=rule, event_limit=event_limit,
+                             tiles_always=tiles_always, trial_bits=trial_bits, told=_for_sample(told, number),
+                             fed=fed(number) if fed is not None else None, prepared=prepared)
+
+    # Products of tiles are too small for several threads, which on a busy machine wait for one another most of the time.
+    with threadpool_limits(limits=1, user_api="blas"):
+        first = values_of(0)
+        runs, timeline = run_program(accelerator, program, values=first, records_timeline=records_timeline,
+                                     progress=progress)
+        observed, outputs = dict(first.observed), [first.outputs]
+        for number in range(1, len(samples)):
+            values = values_of(number)
+            replay(program, values, first.starts)
+            for name, found in values.observed.items():
+                observed[name] = observed[name].joined(found, sample=number, limit=event_limit)
+            outputs.append(values.outputs)
     stacked = {name: np.stack([output[name] for output in outputs]) for name in outputs[0]}
-    return SampleRuns(*first, observed, stacked)
+    return SampleRuns(runs, timeline, observed, stacked)
 
 
 def _for_sample(told: ToldOutput | None, number: int) -> Callable[[str, NDArray[Any]], None] | None:

@@ -80,6 +80,12 @@ def accumulate(block: BlockProducts, held: Integers, *, order: AdditionOrder, ac
     """
     if is_safe(block, held, order=order, accumulator=accumulator, wires=wires):
         return total(held, block.integers)
+    return accumulate_by_folds(block, held, order=order, accumulator=accumulator, wires=wires, told=told)
+
+
+def accumulate_by_folds(block: BlockProducts, held: Integers, *, order: AdditionOrder, accumulator: Register,
+                        wires: Register, told: Told) -> Integers:
+    """`accumulate` without a look at whether the block as a whole is safe."""
     folds = _Folds(block, told, is_small=block.bound < 2**61 and accumulator.bits <= 62)
     for run in order.runs:
         if order.kind == "products":

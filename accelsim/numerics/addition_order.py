@@ -15,6 +15,7 @@ K runs (r, s, c), c fastest, ascending over the folds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Literal
 
@@ -27,7 +28,7 @@ _RUN = 16
 AdditionKind = Literal["products", "column_sums", "fold_sums"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AdditionOrder:
     """The order of additions of a range of reduction steps.
 
@@ -45,12 +46,12 @@ class AdditionOrder:
     kind: AdditionKind
     pieces: tuple[int, ...]
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Reduction steps of the whole range."""
         return sum(self.pieces)
 
-    @property
+    @cached_property
     def runs(self) -> tuple[tuple[int, int], ...]:
         """Ranges of steps that can be looked at together: the folds, or short runs where every product is an addition.
 
@@ -61,7 +62,7 @@ class AdditionOrder:
         edges = (*range(0, self.length, _RUN), self.length) if self.kind == "products" else folds
         return tuple(pairwise(edges))
 
-    @property
+    @cached_property
     def starts(self) -> NDArray[np.int64]:
         """First step of each piece."""
         return np.cumsum((0, *self.pieces[:-1]), dtype=np.int64)

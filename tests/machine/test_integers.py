@@ -199,6 +199,21 @@ def test_wrapping_registers_give_the_same_integers_whatever_the_mapping(data):
         assert found.outputs["y"][0][place] == definition.requantized(wrapped, definition.channel(group, n)[2])
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_later_sample_overflows_where_and_when_it_does_alone(data):
+    accelerator, layer, network, arrays, program = data.draw(cases(bits=9, partial_sum_bits=9))
+    alone = run(accelerator, network, arrays, program, event_limit=10**6)
+    zeros = {name: np.zeros_like(array) + int(item.qparams.zero_point)
+             for (name, array), item in zip(arrays.items(), network.inputs, strict=True)}
+    both = run(accelerator, network, {name: np.stack([zeros[name], arrays[name]]) for name in arrays}, program,
+               event_limit=10**6)
+    np.testing.assert_array_equal(both.outputs["y"][1], alone.outputs["y"][0])
+    assert both.runs == alone.runs
+    later = [event._replace(sample=0) for event in both.values[layer.name].overflows.first if event.sample]
+    assert later == list(alone.values[layer.name].overflows.first)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.data(), st.sampled_from(("wrap", "saturate")))
 def test_a_tried_width_tells_what_an_accelerator_of_that_width_gives(data, overflow):

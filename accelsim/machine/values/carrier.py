@@ -17,6 +17,9 @@ class Carrier:
     The machine calls each method when the step is over, so no method needs the time except to date what it finds.
     """
 
+    #: Whether it needs to be told of every step, or of the layer's begin and end alone.
+    follows_steps = True
+
     def begin(self, inputs: Sequence[NDArray[Any]]) -> None:
         """The layer starts: the activations that it reads, in its order and in the model's layout. Weights may have been
         loaded before."""

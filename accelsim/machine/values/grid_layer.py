@@ -73,7 +73,7 @@ class GridLayer:
         """``|b'| + sum |w| * max|x'|`` in bits, of the worst channel; column sums start at 0 and are smaller."""
         return int(bits_for(self._worst_sums[1]))
 
-    @property
+    @cached_property
     def is_safe(self) -> bool:
         """Whether that bound proves that nothing overflows, whatever the inputs."""
         column, accumulated = self._worst_sums

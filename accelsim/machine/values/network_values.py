@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.errors import NumericsError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.values.carrier import Carrier
-from accelsim.machine.values.grid_layer import grid_layer
+from accelsim.machine.values.grid_layer import GridLayer, grid_layer
 from accelsim.machine.values.grid_operands import GridOperands
 from accelsim.machine.values.tiled_grid import TiledGrid
 from accelsim.machine.values.trial_grid import TrialGrid
@@ -40,21 +40,27 @@ class NetworkValues:
     tiles_always : carry every layer tile by tile, also those that provably cannot overflow.
     trial_bits : widths of accumulators to be tried beside the run, whose own are then taken to be wide enough.
     told : of every layer's output; the network's own outputs are kept in any case.
+    prepared : grid layers under this accelerator and rule, by name: those that runs of earlier samples prepared are used
+        again, new ones are added.
     fed : outputs by layer that take the place of the run's own, once those have been told: each layer is then fed what
         another runtime computed.
     """
 
     def __init__(self, accelerator: Accelerator, network: QuantizedNetwork, inputs: Mapping[str, NDArray[Any]], *,
                  rule: Rule, event_limit: int = 0, tiles_always: bool = False, trial_bits: Sequence[int] = (),
-                 told: ToldOutput | None = None, fed: Mapping[str, NDArray[Any]] | None = None) -> None:
+                 told: ToldOutput | None = None, fed: Mapping[str, NDArray[Any]] | None = None,
+                 prepared: dict[str, GridLayer] | None = None) -> None:
         self._accelerator, self._network, self._rule = accelerator, network, rule
         self._event_limit, self._tiles_always, self._told, self._fed = event_limit, tiles_always, told, fed or {}
         self._layers = {layer.name: layer for layer in network.network.layers}
         self._trial_bits = trial_bits
+        self._prepared = prepared if prepared is not None else {}
         self._dram = dict(inputs)
         self._readers = Counter(tensor.name for layer in network.network.layers for tensor in layer.inputs)
         self._kept = {output.tensor for output in network.outputs}
         self.observed: dict[str, LayerValues] = {}
+        #: Layer -> number of a compute step -> cycle at which its stream started, for layers that were carried by tiles.
+        self.starts: dict[str, dict[int, int]] = {}
 
     def carrier(self, program: LayerProgram) -> Carrier:
         """The carrier of a layer; it takes the layer's inputs in `begin`."""
@@ -64,22 +70,26 @@ class NetworkValues:
         return self._grid_carrier(layer, quantized, quantized.kernel, program)
 
     def _grid_carrier(self, layer: Layer, quantized: QuantizedLayer, kernel: GridKernel, program: LayerProgram) -> Carrier:
-        accelerator = self._accelerator
-        folds = accelerator.pe_grid.zero_points == "fold_into_bias"
-        operands = GridOperands(kernel, lower(layer, has_row_sum_unit=accelerator.pe_grid.row_sum_unit),
-                                folds_zero_points=folds)
-        try:
-            requantization = kernel.requantization(self._rule)
-        except NumericsError as error:
-            raise NumericsError(error.problem, field=": ".join(filter(None, (layer.name, error.field)))) from error
-        grid = grid_layer(layer.name, operands, requantization, accelerator, program)
+        if layer.name not in self._prepared:
+            self._prepared[layer.name] = self._grid_layer(layer, kernel, program)
+        grid = self._prepared[layer.name]
         if self._trial_bits:
             return TrialGrid(grid, quantized.output_shape, self._trial_bits)
         if grid.is_safe and not self._tiles_always:
             return WholeGrid(grid, quantized.output_shape)
-        return TiledGrid(grid, accelerator, quantized.output_shape, event_limit=self._event_limit,
+        return TiledGrid(grid, self._accelerator, quantized.output_shape, event_limit=self._event_limit,
                          has_resident_inputs=layer.streamed.name in program.placement.resident_inputs,
                          keeps_output=program.placement.keeps_output)
+
+    def _grid_layer(self, layer: Layer, kernel: GridKernel, program: LayerProgram) -> GridLayer:
+        grid = self._accelerator.pe_grid
+        operands = GridOperands(kernel, lower(layer, has_row_sum_unit=grid.row_sum_unit),
+                                folds_zero_points=grid.zero_points == "fold_into_bias")
+        try:
+            requantization = kernel.requantization(self._rule)
+        except NumericsError as error:
+            raise NumericsError(error.problem, field=": ".join(filter(None, (layer.name, error.field)))) from error
+        return grid_layer(layer.name, operands, requantization, self._accelerator, program)
 
     def begin(self, name: str, carrier: Carrier) -> None:
         """A layer starts: hand it its inputs."""
@@ -91,6 +101,8 @@ class NetworkValues:
         layer = self._layers[name]
         output = carrier.finish()
         self.observed[name] = carrier.observed()
+        if isinstance(carrier, TiledGrid):
+            self.starts[name] = carrier.starts
         if self._told is not None:
             self._told(name, output)
         self._dram[layer.output.name] = self._fed.get(name, output)

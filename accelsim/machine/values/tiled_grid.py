@@ -17,7 +17,8 @@ from accelsim.machine.values.grid_layer import GridLayer, block_shape, step_orde
 from accelsim.machine.values.overflow_log import Events, OverflowLog
 from accelsim.mapping.fold_schedule import FoldSchedule
 from accelsim.mapping.program import Compute, Load, Range, Requantize, Store
-from accelsim.numerics import accumulation
+from accelsim.numerics.accumulation import Overflows, accumulate_by_folds, is_safe, preloaded
+from accelsim.numerics.addition_order import AdditionOrder
 from accelsim.numerics.block_products import BlockProducts, BlockWeights
 from accelsim.numerics.integer_array import Integers, extremes, total
 from accelsim.numerics.reached_width import ReachedWidth, reached_width, signed_bits
@@ -48,7 +49,8 @@ class _Block:
     """An output block in the accumulators.
 
     `held` are the registers, a channel of ones behind the others if the layer has one; `unlimited` is what they would hold
-    if they were wide enough. `row_sums` come from a unit beside the grid.
+    if they were wide enough, the same as long as nothing overflowed (`is_clean`). `row_sums` come from a unit beside the
+    grid.
     """
 
     step: Compute
@@ -56,6 +58,7 @@ class _Block:
     unlimited: Integers
     row_sums: Integers | None = None
     folds: int = 0
+    is_clean: bool = True
 
 
 class TiledGrid(Carrier):
@@ -68,12 +71,15 @@ class TiledGrid(Carrier):
         self._tiles: dict[Operand, dict[int, _Tile]] = {"weights": {}, "inputs": {}}
         self._blocks: dict[int, _Block] = {}
         self._known_weights: dict[tuple[Range, ...], BlockWeights] = {}
+        self._orders: dict[Range, AdditionOrder] = {}
         self._row_sums: dict[tuple[Range, Range], Integers] = {}
         self._finished: dict[int, NDArray[Any]] = {}
         self._output = layer.operands.new_output()
         self._written = np.zeros((layer.operands.work.groups, layer.operands.work.m, layer.operands.work.n), np.int8)
         self._log = OverflowLog(layer.name, layer.operands, shape, limit=event_limit)
         self._reached = ReachedWidth()
+        #: Number of a compute step -> cycle at which its stream started.
+        self.starts: dict[int, int] = {}
 
     def begin(self, inputs: Sequence[NDArray[Any]]) -> None:
         self._operands.bring(inputs)
@@ -101,26 +107,48 @@ class TiledGrid(Carrier):
 
     def accumulate(self, step: Compute, start: int) -> None:
         layer = self._layer
+        self.starts[step.number] = start
         if step.is_first:
             self._blocks[step.block] = self._preload(step, start)
         block = self._blocks[step.block]
         inputs = self._tile("inputs", (step.groups, step.m, step.k))
         products = BlockProducts(inputs, self._weights(step), largest_input=self._operands.largest_input)
-        order = step_order(step, self._operands, self._accelerator)
-
-        def told(overflows: accumulation.Overflows) -> None:
-            pieces = np.searchsorted(order.starts, overflows.k, side="right") - 1
-            self._record(step, start, overflows, block.folds + pieces)
-
-        block.held = accumulation.accumulate(products, block.held, order=order, accumulator=layer.accumulator,
-                                             wires=layer.wires, told=told)
-        reached = reached_width(products, block.unlimited, order=order, known=self._reached)
-        self._reached = ReachedWidth(reached.running_bits, self._reached.final_bits)
-        block.unlimited = total(block.unlimited, products.integers)
+        order = self._order(step)
+        if block.is_clean and is_safe(products, block.held, order=order, accumulator=layer.accumulator, wires=layer.wires):
+            self._measure(products, block, order, is_safe=True)
+            block.held = block.unlimited
+        else:
+            self._walk(step, start, products, block, order)
+            self._measure(products, block, order, is_safe=False)
         sums = layer.row_sums(inputs)
         if sums is not None:
             block.row_sums = sums if block.row_sums is None else block.row_sums + sums
         block.folds += len(order.pieces)
+
+    def _walk(self, step: Compute, start: int, products: BlockProducts, block: _Block, order: AdditionOrder) -> None:
+        """Add a step's products where something may overflow."""
+
+        def told(found: Overflows) -> None:
+            block.is_clean = False
+            pieces = np.searchsorted(order.starts, found.k, side="right") - 1
+            self._record(step, start, "wires" if found.on_wires[0] else "accumulator", found, block.folds + pieces)
+
+        block.held = accumulate_by_folds(products, block.held, order=order, accumulator=self._layer.accumulator,
+                                         wires=self._layer.wires, told=told)
+
+    def _measure(self, products: BlockProducts, block: _Block, order: AdditionOrder, *, is_safe: bool) -> None:
+        """Add a step's products to registers without limits; find how wide they would have to be."""
+        layer = self._layer
+        if not is_safe or self._reached.running_bits < max(layer.accumulator.bits, layer.wires.bits):
+            reached = reached_width(products, block.unlimited, order=order, known=self._reached)
+            self._reached = ReachedWidth(reached.running_bits, self._reached.final_bits)
+        block.unlimited = total(block.unlimited, products.integers)
+
+    def _order(self, step: Compute) -> AdditionOrder:
+        """The order of additions of a step; steps of the same K range share it."""
+        if step.k not in self._orders:
+            self._orders[step.k] = step_order(step, self._operands, self._accelerator)
+        return self._orders[step.k]
 
     def _weights(self, step: Compute) -> BlockWeights:
         """The weights of a step, as they lie on chip now; what was found out about them before is remembered."""
@@ -136,42 +164,44 @@ class TiledGrid(Carrier):
     def _preload(self, step: Compute, start: int) -> _Block:
         """Fill the accumulators of a block with its bias, which may not fit."""
         positions, bias = step.m[1] - step.m[0], self._layer.start(step.groups, step.n, with_ones=bool(step.sum_channels))
-        shape = (bias.shape[0], positions, bias.shape[2])
-        register = self._layer.accumulator
+        shape, register = (bias.shape[0], positions, bias.shape[2]), self._layer.accumulator
+        unlimited = np.broadcast_to(bias, shape)
+        low, high = extremes(bias)
+        if register.min <= low and high <= register.max:
+            return _Block(step, unlimited, unlimited)
         g, _, n = np.nonzero(register.overflows(bias))
-        if g.size:
-            g, n, m = np.repeat(g, positions), np.repeat(n, positions), np.tile(np.arange(positions), g.size)
-            exact = bias[g, 0, n]
-            kept = accumulation.preloaded(exact, register)
-            self._record(step, start, accumulation.Overflows(
-                g, m, n, np.full(g.size, -1), np.zeros(g.size, np.bool_), exact, kept), np.full(g.size, -1))
-        held = np.broadcast_to(accumulation.preloaded(bias, register), shape).astype(np.int64)
-        return _Block(step, held, np.broadcast_to(bias, shape))
+        g, n, m = np.repeat(g, positions), np.repeat(n, positions), np.tile(np.arange(positions), g.size)
+        exact, before = bias[g, 0, n], np.full(g.size, -1)
+        self._record(step, start, "bias", Overflows(g, m, n, before, np.zeros(g.size, np.bool_), exact,
+                                                    preloaded(exact, register)), before)
+        return _Block(step, np.broadcast_to(preloaded(bias, register), shape), unlimited, is_clean=False)
 
-    def _record(self, step: Compute, start: int, found: accumulation.Overflows, folds: NDArray[np.int64]) -> None:
-        """Log overflows of a step with their places and cycles."""
+    def _record(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64]) -> None:
+        """Log overflows of one place in a step, with their PEs and cycles."""
         if self._layer.accumulator.overflow == "error":
             self._refuse(found)
-        is_bias, is_sum = found.k < 0, found.n == step.n[1] - step.n[0]
-        kinds: tuple[tuple[Place, NDArray[np.bool_]], ...] = (
-            ("bias", is_bias), ("row_sum", is_sum), ("wires", found.on_wires & ~is_sum),
-            ("accumulator", ~is_bias & ~found.on_wires & ~is_sum))
+        if step.sum_channels:
+            is_sum = found.n == step.n[1] - step.n[0]
+            parts: tuple[tuple[Place, NDArray[np.bool_]], ...] = (("row_sum", is_sum), (place, ~is_sum))
+            for part, chosen in parts:
+                if chosen.any():
+                    self._log_events(step, start, part, Overflows(*(column[chosen] for column in found)), folds[chosen])
+        else:
+            self._log_events(step, start, place, found, folds)
+
+    def _log_events(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64]) -> None:
         group, m, n = found.group + step.groups[0], found.m + step.m[0], found.n + step.n[0]
-        for place, chosen in kinds:
-            if chosen.any():
-                self._log.count(place, group[chosen], m[chosen], n[chosen], folds[chosen])
+        self._log.count(place, group, m, n, folds)
         if not self._log.wants(start):
             return
         lag = max(0, step.port_cycles - step.timing.stream_cycles)
         schedule = FoldSchedule(self._accelerator.pe_grid, self._operands.work, block_shape(step), lag)
         places = schedule.places(found.group, found.m, found.n, found.k, found.on_wires)
-        k = np.where(is_bias, -1, found.k + step.k[0])
-        columns = (group, m, n, k, places.rows, places.columns, places.cycles + start, found.exact, found.kept)
-        for place, chosen in kinds:
-            if chosen.any():
-                self._log.keep(Events(place, *(column[chosen] for column in columns)))
+        k = np.where(found.k < 0, -1, found.k + step.k[0])
+        self._log.keep(Events(place, group, m, n, k, places.rows, places.columns, places.cycles + start, found.exact,
+                              found.kept))
 
-    def _refuse(self, found: accumulation.Overflows) -> None:
+    def _refuse(self, found: Overflows) -> None:
         bits = self._layer.wires.bits if found.on_wires[0] else self._layer.accumulator.bits
         raise NumericsError(f"a partial sum of {found.exact[0]} does not fit into {bits} bits, and the accelerator's "
                             "accumulators.overflow is error", field=self._layer.name)

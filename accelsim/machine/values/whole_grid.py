@@ -25,6 +25,8 @@ _PIECE_OUTPUTS, _PIECE_INPUTS = 2**16, 2**19
 class WholeGrid(Carrier):
     """Every order of additions gives the same sums, so they are made piece by piece as is quickest."""
 
+    follows_steps = False
+
     def __init__(self, layer: GridLayer, shape: Shape) -> None:
         self._layer, self._shape = layer, shape
         self._reached = ReachedWidth()
