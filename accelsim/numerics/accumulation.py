@@ -46,6 +46,11 @@ class Overflows(NamedTuple):
     exact: Integers
     kept: Integers
 
+    def chosen(self, which: NDArray[np.bool_]) -> Overflows:
+        """Some of the events."""
+        return Overflows(self.group[which], self.m[which], self.n[which], self.k[which], self.on_wires[which],
+                         self.exact[which], self.kept[which])
+
 
 #: Told of the events of a number of outputs; called several times.
 Told = Callable[[Overflows], None]

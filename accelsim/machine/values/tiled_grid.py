@@ -185,7 +185,7 @@ class TiledGrid(Carrier):
             parts: tuple[tuple[Place, NDArray[np.bool_]], ...] = (("row_sum", is_sum), (place, ~is_sum))
             for part, chosen in parts:
                 if chosen.any():
-                    self._log_events(step, start, part, Overflows(*(column[chosen] for column in found)), folds[chosen])
+                    self._log_events(step, start, part, found.chosen(chosen), folds[chosen])
         else:
             self._log_events(step, start, place, found, folds)
 
