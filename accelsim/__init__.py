@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from accelsim.results.layer_result import LayerResult
     from accelsim.results.network_result import NetworkResult
     from accelsim.simulation import plan, simulate
-    from accelsim.workload import Layer, Network, Tensor, load_network, shipped_workloads
+    from accelsim.workload import (
+        Layer,
+        Network,
+        QuantizedNetwork,
+        Tensor,
+        load_network,
+        load_quantized_network,
+        shipped_workloads,
+    )
 
 _HOMES = {
     "AccelsimError": "accelsim.errors",
@@ -33,14 +41,15 @@ _HOMES = {
     "write_report": "accelsim.report.writer",
     "LayerResult": "accelsim.results.layer_result", "NetworkResult": "accelsim.results.network_result",
     "plan": "accelsim.simulation", "simulate": "accelsim.simulation",
-    "Layer": "accelsim.workload", "Network": "accelsim.workload", "Tensor": "accelsim.workload",
-    "load_network": "accelsim.workload", "shipped_workloads": "accelsim.workload",
+    "Layer": "accelsim.workload", "Network": "accelsim.workload", "QuantizedNetwork": "accelsim.workload",
+    "Tensor": "accelsim.workload", "load_network": "accelsim.workload", "load_quantized_network": "accelsim.workload",
+    "shipped_workloads": "accelsim.workload",
 }
 
 __all__ = [
-    "Accelerator", "AccelsimError", "Layer", "LayerResult", "MappingOptions", "Network", "NetworkResult", "Tensor",
-    "__version__", "load_accelerator", "load_network", "plan", "preset_names", "shipped_workloads", "simulate",
-    "with_changes", "write_report",
+    "Accelerator", "AccelsimError", "Layer", "LayerResult", "MappingOptions", "Network", "NetworkResult", "QuantizedNetwork",
+    "Tensor", "__version__", "load_accelerator", "load_network", "load_quantized_network", "plan", "preset_names",
+    "shipped_workloads", "simulate", "with_changes", "write_report",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from accelsim.workload.layer import Layer
 from accelsim.workload.layer_list import load_layer_list
-from accelsim.workload.load import load_network, shipped_workloads
+from accelsim.workload.load import load_network, load_quantized_network, shipped_workloads
 from accelsim.workload.network import Network
 from accelsim.workload.onnx.importer import import_onnx
 from accelsim.workload.operation import (
@@ -20,6 +20,7 @@ from accelsim.workload.operation import (
     Softmax,
     VectorOperation,
 )
+from accelsim.workload.quantized_network import QuantizedNetwork
 from accelsim.workload.tensor import Shape, Tensor
 from accelsim.workload.topology_csv import import_topology
 
@@ -35,6 +36,7 @@ __all__ = [
     "Normalization",
     "Operation",
     "Pooling",
+    "QuantizedNetwork",
     "Reduction",
     "Resize",
     "Shape",
@@ -45,5 +47,6 @@ __all__ = [
     "import_topology",
     "load_layer_list",
     "load_network",
+    "load_quantized_network",
     "shipped_workloads",
 ]
