@@ -16,7 +16,7 @@ _WIDTHS_BELOW = 4
 
 
 def accumulators(
-    model: given.ModelArgument,
+    model: given.QuantizedModelArgument,
     accelerator: given.AcceleratorArgument = "edge_16x16",
     inputs: given.InputsOption = None,
     out: given.OutOption = None,

@@ -26,6 +26,9 @@ ModelArgument = Annotated[
         show_default=False,
     ),
 ]
+QuantizedModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A quantized .onnx or .tflite model.", show_default=False)
+]
 AcceleratorArgument = Annotated[
     str, typer.Argument(metavar="HW", help="A shipped accelerator's name or the path of its .yaml file.")
 ]

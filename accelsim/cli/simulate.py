@@ -70,6 +70,8 @@ def simulate(
     choices = given.mapping_options(
         objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
     )
+    if inputs is not None and bits != "8/8":
+        raise AccelsimError("a model with integers has widths of its own", field="--bits")
     if check is not None and inputs is None:
         raise AccelsimError("expected --inputs for a comparison of integers, got none", field="--check")
     if out is not None:

@@ -113,6 +113,7 @@ class FoldSchedule:
         depth = k - self._order.starts[pieces]
         per_fold = groups_per_fold(self.work, grid)
         pack, member = np.divmod(groups, per_fold)
+        first_row = member * (self.work.channels if grid.reduction == "channels" else self.work.k)
         channel_folds = -(-self.block.channels // channel_lanes(grid))
         position_folds = -(-self.block.positions // lanes)
         count = len(self._order.pieces)
@@ -121,13 +122,13 @@ class FoldSchedule:
             rows, columns, t = m % lanes // grid.pixels, n % grid.columns, depth
         elif grid.dataflow == "input_stationary":
             fold = (pack * position_folds + m // lanes) * count + pieces
-            rows, columns = member * self.work.k + depth, m % lanes // grid.pixels
+            rows, columns = first_row + depth, m % lanes // grid.pixels
             t = member * self.block.channels + n
         else:
             fold = (pack * channel_folds + n // channel_lanes(grid)) * count + pieces
             t = m // grid.pixels
-            rows, columns = member * self.work.k + depth, (
-                member * (self.work.n + self.work.sum_channels) + n % channel_lanes(grid))
+            first_column = member * (self.work.n + self.work.sum_channels)
+            rows, columns = first_row + depth, first_column + n % channel_lanes(grid)
             if grid.dataflow == "dot_product":
                 rows, columns = columns, depth
         return self._timed(fold, t, rows, columns, on_wires, is_bias)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from accelsim.numerics.addition_order import AdditionOrder
 from accelsim.numerics.block_products import BlockProducts, Run
 from accelsim.numerics.exact_product import as_integer_sums
-from accelsim.numerics.integer_array import Integers, extremes, magnitude, total
+from accelsim.numerics.integer_array import Integers, extremes, magnitude, magnitudes, total
 from accelsim.numerics.register import Register
 from accelsim.numerics.register_walk import walk
 
@@ -120,7 +120,8 @@ def is_safe(block: BlockProducts, held: Integers, *, order: AdditionOrder, accum
     down = as_integer_sums((block.magnitudes - block.sums).max(axis=1)) // 2
     if has_wires and max(extremes(up)[1], extremes(down)[1]) > wires.max:
         return False
-    return max(extremes(total(up, held.max(axis=1)))[1], extremes(total(down, -held.min(axis=1)))[1]) <= accumulator.max
+    return max(extremes(total(up, held.max(axis=1)))[1],
+               extremes(total(down, magnitudes(np.minimum(held.min(axis=1), 0))))[1]) <= accumulator.max
 
 
 class _Folds:

@@ -77,6 +77,17 @@ def magnitude(array: Integers) -> int:
     return max(-low, high)
 
 
+def magnitudes(array: Integers) -> Integers:
+    """|x| of each, exact: -2^63 has no counterpart in int64.
+
+    >>> magnitudes(np.array([-2**63, 3])).tolist() == [2**63, 3]
+    True
+    """
+    if array.dtype != object and array.size and int(array.min()) == INT64_MIN:
+        array = array.astype(object)
+    return np.asarray(np.abs(array))
+
+
 def product(left: Integers, right: Integers) -> Integers:
     """left * right, broadcast, exact: int64 while ``max|left| * max|right| <= 2^63 - 1``, else Python ints.
 

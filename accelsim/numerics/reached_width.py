@@ -16,7 +16,7 @@ from accelsim.numerics.accumulation import parts_of
 from accelsim.numerics.addition_order import AdditionOrder
 from accelsim.numerics.block_products import BlockProducts
 from accelsim.numerics.exact_product import as_integer_sums, exact_kind
-from accelsim.numerics.integer_array import Integers, extremes, magnitude, total
+from accelsim.numerics.integer_array import Integers, extremes, magnitude, magnitudes, total
 
 
 def signed_bits(low: int, high: int) -> int:
@@ -69,7 +69,7 @@ def reached_width(block: BlockProducts, held: Integers, *, order: AdditionOrder,
     # max(positive, negative) products of an output: (A + |S|) / 2.
     reach = np.abs(block.sums)
     reach += block.magnitudes
-    widest = total(as_integer_sums(reach.max(axis=1)) >> 1, np.abs(held).max(axis=1))
+    widest = total(as_integer_sums(reach.max(axis=1)) >> 1, magnitudes(held).max(axis=1))
     channels = np.flatnonzero((widest >= 1 << (found.running_bits - 1)).any(axis=0))
     if not channels.size:
         return found

@@ -206,7 +206,7 @@ def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
     lanes = grid.rows if grid.dataflow == "dot_product" else grid.columns
     halves = "double buffered" if accumulators.double_buffered else "single buffered"
     start = "bias preloaded" if accumulators.preloads_bias else "start at zero"
-    overflow = {"wrap": "wrap on overflow", "saturate": "saturate", "error": "overflow stops"}[accumulators.overflow]
+    overflow = {"wrap": "wraps", "saturate": "saturates", "error": "overflow stops"}[accumulators.overflow]
     size = f"{lanes} × {accumulators.entries:,} × {accumulators.bits} bits"
     box = _LANES_RIGHT if is_right else _LANES_BELOW
     lines = [

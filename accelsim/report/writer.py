@@ -81,7 +81,7 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
                 os.replace(made / name, folder / name)
 
 
-def write_report(result: NetworkResult, folder: Path) -> Path:
+def write_report(result: NetworkResult, folder: str | Path) -> Path:
     """layers.csv, result.json, block_diagram.svg, figures/*.png and *.svg and index.html; returns the place
     of the page.
 
@@ -92,6 +92,7 @@ def write_report(result: NetworkResult, folder: Path) -> Path:
     ------
     OutputError : the folder cannot be written.
     """
+    folder = Path(folder)
     write_files(report_files(result), folder)
     return folder / "index.html"
 

@@ -36,7 +36,8 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     except FileNotFoundError:
         raise WorkloadError("no such file", file=str(path)) from None
     except Exception as error:  # zipfile, zlib, struct, ValueError, ...: a damaged archive surfaces as any of them
-        raise WorkloadError(f"not an .npz file of arrays: {error}", file=str(path)) from error
+        raise WorkloadError("expected an .npz or .npy file of plain arrays, got another file or a damaged one",
+                            file=str(path)) from error
 
 
 def samples(network: QuantizedNetwork, arrays: Mapping[str, NDArray[Any]], *, file: str | None = None) -> list[Sample]:

@@ -92,6 +92,8 @@ def test_accumulators_tells_the_narrowest_safe_width(files: tuple[str, str], cap
     (["simulate", "{model}", "--inputs", "{inputs}", "--rounding", "mine"],
      "--rounding: expected hardware or model, got mine"),
     (["simulate", "{model}", "--inputs", "{inputs}", "--check", "tvm"], "--check: expected onnxruntime or litert, got tvm"),
+    (["simulate", "{model}", "--inputs", "{inputs}", "--bits", "4/8"],
+     "--bits: a model with integers has widths of its own"),
     (["simulate", "{model}", "--inputs", "none.npz"], "none.npz: no such file"),
     (["simulate", "resnet50", "--inputs", "{inputs}"],
      "{resnet50}: expected a quantized .onnx or .tflite model for a run with integers, got a .yaml of shapes"),

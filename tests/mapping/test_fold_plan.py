@@ -6,21 +6,12 @@ from collections import defaultdict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from placed_products import DATAFLOWS, gemm, place_product
 
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.mapping.fold import FoldRun, serial_fold_cycles, stream_timing
 from accelsim.mapping.fold_plan import BlockShape, accumulator_updates, fold_runs, groups_per_fold, operand_reads
 from accelsim.mapping.lowering import GemmWork
-from accelsim.numerics.axis import Axis
-
-DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "dot_product")
-
-
-def gemm(*, groups, m, window, channels, n, sum_channels=0):
-    return GemmWork(groups=groups, images=1, rows=Axis(m + window - 1, m, kernel=window), columns=Axis(1, 1),
-                    channels=channels, n=n, has_channel_groups=True, weight_bits=8, input_bits=8, output_bits=8,
-                    sum_channels=sum_channels)
-
 
 shapes = st.builds(
     gemm, groups=st.integers(1, 5), m=st.integers(1, 12), window=st.integers(1, 4), channels=st.integers(1, 9),
@@ -48,7 +39,7 @@ def walk(grid: PeGrid, work: GemmWork, block: BlockShape):
                     else:
                         segment, depth = 0, k - block.k_first
                     key, streamed, row, column = place_product(
-                        grid, pack=pack, place=place, m=m, n=n, segment=segment, depth=depth, work=work, block=block)
+                        grid, pack=pack, place=place, m=m, n=n, segment=segment, depth=depth)
                     fold = folds[key]
                     fold["streamed"].add(streamed)
                     fold["rows"].add(row)
@@ -58,21 +49,6 @@ def walk(grid: PeGrid, work: GemmWork, block: BlockShape):
                     input_reads.add((key, g, m, k))
                     updates.add((key, g, m, n))
     return folds, len(weight_reads), len(input_reads), len(updates)
-
-
-def place_product(grid, *, pack, place, m, n, segment, depth, work, block):
-    if grid.dataflow == "output_stationary":
-        key = (pack, m // (grid.rows * grid.pixels), n // grid.columns, segment)
-        return key, depth, (m % (grid.rows * grid.pixels)) // grid.pixels, n % grid.columns
-    if grid.dataflow == "input_stationary":
-        lanes = grid.columns * grid.pixels
-        key = (pack, m // lanes, segment, depth // grid.rows)
-        return key, (place, n), (place, depth % grid.rows), (m % lanes) // grid.pixels
-    lanes = grid.columns if grid.dataflow == "dot_product" else grid.rows
-    outs = grid.rows if grid.dataflow == "dot_product" else grid.columns
-    key = (pack, n // outs, segment, depth // lanes)
-    row, column = (place, depth % lanes), (place, n % outs)
-    return (key, m // grid.pixels, column, row) if grid.dataflow == "dot_product" else (key, m // grid.pixels, row, column)
 
 
 @settings(max_examples=400, deadline=None)

@@ -14,8 +14,10 @@ from accelsim.workload.load import load_network, load_quantized_network
 
 FORMS = [("QOperator", "QUInt8", True), ("QOperator", "QInt8", False), ("QDQ", "QUInt8", False), ("QDQ", "QInt8", True)]
 
-#: One machine a dataflow.
-MACHINES = ["edge_16x16", "whitepaper_4x4", "ethos_u55_128", "nvdla_small"]
+#: Grids of every dataflow, two of them with one reduction a kernel position.
+MACHINES = [("edge_16x16", {}), ("whitepaper_4x4", {}), ("nvdla_small", {}),
+            ("edge_16x16", {"pe_grid.dataflow": "output_stationary"}),
+            ("edge_16x16", {"pe_grid.dataflow": "input_stationary", "pe_grid.reduction": "channels"})]
 
 
 def differences(chip, network, arrays, **options):
@@ -34,12 +36,13 @@ def test_a_convolutional_network_gives_the_runtimes_integers(tmp_path, form, act
     path = models.quantized(model, tmp_path, form=form, activation=activation, is_per_channel=is_per_channel)
     network = load_quantized_network(path)
     arrays = {"x": model.samples(1, seed=3)[0]}
-    for name in MACHINES:
-        result, chained, fed = differences(load_accelerator(name), network, arrays)
+    for name, changes in MACHINES:
+        chip = with_changes(load_accelerator(name), changes)
+        result, chained, fed = differences(chip, network, arrays)
         assert {layer: found.differing for layer, found in (chained | fed).items() if found.differing} == {}
         assert len(chained) >= 10
         assert result.overflows == 0
-        assert result.total_cycles == simulate(load_accelerator(name), load_network(path)).total_cycles
+        assert result.total_cycles == simulate(chip, load_network(path)).total_cycles
 
 
 def test_the_machines_own_rule_is_told_from_the_models(tmp_path):

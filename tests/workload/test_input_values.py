@@ -82,7 +82,7 @@ def test_files_of_arrays_are_read_and_damaged_ones_refused(tmp_path):
     np.save(pickled, np.array([{}], dtype=object), allow_pickle=True)
     assert load_arrays(whole)["image"].tolist() == [1, 2]
     assert load_arrays(one)["x"].tolist() == [3]
-    for path, problem in ((cut, "not an .npz file of arrays"), (pickled, "not an .npz file of arrays"),
+    for path, problem in ((cut, "got another file or a damaged one"), (pickled, "got another file or a damaged one"),
                           (tmp_path / "none.npz", "no such file")):
         with pytest.raises(WorkloadError, match=problem):
             load_arrays(path)

@@ -17,7 +17,7 @@ from accelsim.mapping.fold_schedule import addition_order
 from accelsim.mapping.program import Compute, LayerProgram, Range
 from accelsim.numerics.accumulator_bound import bits_for
 from accelsim.numerics.addition_order import AdditionOrder
-from accelsim.numerics.integer_array import Integers, product, total
+from accelsim.numerics.integer_array import Integers, magnitudes, product, total
 from accelsim.numerics.register import Register
 from accelsim.numerics.requantization import Requantization
 
@@ -83,7 +83,7 @@ class GridLayer:
     def _worst_sums(self) -> tuple[int, int]:
         """The largest column sum, and the largest sum with the bias, that any inputs can make; row sums included."""
         operands = self.operands
-        bias = np.abs(self.preloaded)[:, 0]
+        bias = magnitudes(self.preloaded)[:, 0]
         row_sum = operands.work.k * operands.largest_input if operands.work.sum_channels else 0
         sums = operands.worst_sums
         return max(row_sum, int(np.max(sums))), max(row_sum, int(np.max(total(sums, bias))))
