@@ -81,7 +81,8 @@ def test_strict_refuses_operators_that_are_not_simulated(save_model) -> None:
 def test_exported_names() -> None:
     assert accelsim.workload.__all__ == [
         "Activation", "Convolution", "Elementwise", "GridOperation", "Layer", "MatMul", "Move", "Network",
-        "Normalization", "Operation", "Pooling", "QuantizedNetwork", "Reduction", "Resize", "Shape", "Softmax", "Tensor", "VectorOperation",
+        "Normalization", "Operation", "Pooling", "QuantizedNetwork", "Reduction", "Resize", "Shape", "Softmax", "Tensor",
+        "VectorOperation",
         "import_onnx", "import_topology", "load_layer_list", "load_network", "load_quantized_network", "shipped_workloads",
     ]
 
