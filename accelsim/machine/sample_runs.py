@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import Progress, run_program
+from accelsim.machine.grid_times import GridTimes
 from accelsim.machine.layer_run import LayerRun
 from accelsim.machine.values.network_values import NetworkValues
 from accelsim.mapping.program import Program
@@ -47,7 +48,8 @@ class SampleRuns:
 def run_samples(
     accelerator: Accelerator, program: Program, network: QuantizedNetwork, samples: Sequence[Sample], *, rule: Rule,
     event_limit: int = 0, tiles_always: bool = False, trial_bits: Sequence[int] = (), told: ToldOutput | None = None,
-    fed: FedOutputs | None = None, records_timeline: bool = False, progress: Progress | None = None
+    fed: FedOutputs | None = None, records_timeline: bool = False, progress: Progress | None = None,
+    times: GridTimes | None = None
 ) -> SampleRuns:
     """Execute a program with the integers of each sample.
 
@@ -57,6 +59,7 @@ def run_samples(
     rule, event_limit, tiles_always, trial_bits : see `NetworkValues`.
     records_timeline, progress : of the first sample.
     fed : of a sample's number, outputs by layer that its readers get instead (see `NetworkValues`).
+    times : of grid and requantizer, see `run_program`. Those of the stepped engine also make it compute the integers.
     """
     first: tuple[tuple[LayerRun, ...], Timeline | None] | None = None
     observed: dict[str, LayerValues] = {}
@@ -64,9 +67,10 @@ def run_samples(
     for number, sample in enumerate(samples):
         values = NetworkValues(accelerator, network, sample, rule=rule, event_limit=event_limit, tiles_always=tiles_always,
                                trial_bits=trial_bits, told=_for_sample(told, number),
-                               fed=fed(number) if fed is not None else None)
+                               fed=fed(number) if fed is not None else None,
+                               times=times)
         run = run_program(accelerator, program, values=values, records_timeline=records_timeline and not number,
-                          progress=None if number else progress)
+                          progress=None if number else progress, times=times)
         first = first or run
         assert run[0] == first[0], "a cycle depends on the integers"
         for name, found in values.observed.items():

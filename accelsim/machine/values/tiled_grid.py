@@ -15,9 +15,10 @@ from accelsim.hardware.memory import Operand
 from accelsim.machine.values.carrier import Carrier
 from accelsim.machine.values.grid_layer import GridLayer, block_shape, step_order, with_channel_of_ones
 from accelsim.machine.values.overflow_log import Events, OverflowLog
-from accelsim.mapping.fold_schedule import FoldSchedule
+from accelsim.mapping.fold_schedule import FoldSchedule, Places
 from accelsim.mapping.program import Compute, Load, Range, Requantize, Store
 from accelsim.numerics import accumulation
+from accelsim.numerics.addition_order import AdditionOrder
 from accelsim.numerics.block_products import BlockProducts, BlockWeights
 from accelsim.numerics.integer_array import Integers, extremes, total
 from accelsim.numerics.reached_width import ReachedWidth, reached_width, signed_bits
@@ -44,7 +45,7 @@ class _Tile(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Block:
+class Block:
     """An output block in the accumulators.
 
     `held` are the registers, a channel of ones behind the others if the layer has one; `unlimited` is what they would hold
@@ -66,7 +67,7 @@ class TiledGrid(Carrier):
         self._layer, self._operands, self._shape, self._accelerator = layer, layer.operands, shape, accelerator
         self._has_resident_inputs, self._keeps_output = has_resident_inputs, keeps_output
         self._tiles: dict[Operand, dict[int, _Tile]] = {"weights": {}, "inputs": {}}
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, Block] = {}
         self._known_weights: dict[tuple[Range, ...], BlockWeights] = {}
         self._row_sums: dict[tuple[Range, Range], Integers] = {}
         self._finished: dict[int, NDArray[Any]] = {}
@@ -107,13 +108,7 @@ class TiledGrid(Carrier):
         inputs = self._tile("inputs", (step.groups, step.m, step.k))
         products = BlockProducts(inputs, self._weights(step), largest_input=self._operands.largest_input)
         order = step_order(step, self._operands, self._accelerator)
-
-        def told(overflows: accumulation.Overflows) -> None:
-            pieces = np.searchsorted(order.starts, overflows.k, side="right") - 1
-            self._record(step, start, overflows, block.folds + pieces)
-
-        block.held = accumulation.accumulate(products, block.held, order=order, accumulator=layer.accumulator,
-                                             wires=layer.wires, told=told)
+        block.held = self._added(block, step, start, products, order)
         reached = reached_width(products, block.unlimited, order=order, known=self._reached)
         self._reached = ReachedWidth(reached.running_bits, self._reached.final_bits)
         block.unlimited = total(block.unlimited, products.integers)
@@ -121,6 +116,17 @@ class TiledGrid(Carrier):
         if sums is not None:
             block.row_sums = sums if block.row_sums is None else block.row_sums + sums
         block.folds += len(order.pieces)
+
+    def _added(self, block: Block, step: Compute, start: int, products: BlockProducts, order: AdditionOrder) -> Integers:
+        """What the accumulators of a block hold after a step."""
+        layer = self._layer
+
+        def told(overflows: accumulation.Overflows) -> None:
+            pieces = np.searchsorted(order.starts, overflows.k, side="right") - 1
+            self._record(step, start, overflows, block.folds + pieces)
+
+        return accumulation.accumulate(products, block.held, order=order, accumulator=layer.accumulator, wires=layer.wires,
+                                       told=told)
 
     def _weights(self, step: Compute) -> BlockWeights:
         """The weights of a step, as they lie on chip now; what was found out about them before is remembered."""
@@ -133,23 +139,29 @@ class TiledGrid(Carrier):
             self._known_weights[wanted] = BlockWeights(integers)
         return self._known_weights[wanted]
 
-    def _preload(self, step: Compute, start: int) -> _Block:
+    def _preload(self, step: Compute, start: int) -> Block:
         """Fill the accumulators of a block with its bias, which may not fit."""
         positions, bias = step.m[1] - step.m[0], self._layer.start(step.groups, step.n, with_ones=bool(step.sum_channels))
         shape = (bias.shape[0], positions, bias.shape[2])
-        register = self._layer.accumulator
-        g, _, n = np.nonzero(register.overflows(bias))
-        if g.size:
-            g, n, m = np.repeat(g, positions), np.repeat(n, positions), np.tile(np.arange(positions), g.size)
-            exact = bias[g, 0, n]
-            kept = accumulation.preloaded(exact, register)
-            self._record(step, start, accumulation.Overflows(
-                g, m, n, np.full(g.size, -1), np.zeros(g.size, np.bool_), exact, kept), np.full(g.size, -1))
-        held = np.broadcast_to(accumulation.preloaded(bias, register), shape).astype(np.int64)
-        return _Block(step, held, np.broadcast_to(bias, shape))
+        self._record_biases(step, start, bias)
+        held = np.broadcast_to(accumulation.preloaded(bias, self._layer.accumulator), shape).astype(np.int64)
+        return Block(step, held, np.broadcast_to(bias, shape))
 
-    def _record(self, step: Compute, start: int, found: accumulation.Overflows, folds: NDArray[np.int64]) -> None:
-        """Log overflows of a step with their places and cycles."""
+    def _record_biases(self, step: Compute, start: int, bias: Integers) -> None:
+        """Log biases (G, 1, N) that do not fit into the accumulators."""
+        register, positions = self._layer.accumulator, step.m[1] - step.m[0]
+        g, _, n = np.nonzero(register.overflows(bias))
+        if not g.size:
+            return
+        g, n, m = np.repeat(g, positions), np.repeat(n, positions), np.tile(np.arange(positions), g.size)
+        exact = bias[g, 0, n]
+        found = accumulation.Overflows(g, m, n, np.full(g.size, -1), np.zeros(g.size, np.bool_), exact,
+                                       accumulation.preloaded(exact, register))
+        self._record(step, start, found, np.full(g.size, -1))
+
+    def _record(self, step: Compute, start: int, found: accumulation.Overflows, folds: NDArray[np.int64],
+                places: Places | None = None) -> None:
+        """Log overflows of a step with their places and cycles; those of the fold schedule, if none are given."""
         if self._layer.accumulator.overflow == "error":
             self._refuse(found)
         is_bias, is_sum = found.k < 0, found.n == step.n[1] - step.n[0]
@@ -162,9 +174,10 @@ class TiledGrid(Carrier):
                 self._log.count(place, group[chosen], m[chosen], n[chosen], folds[chosen])
         if not self._log.wants(start):
             return
-        lag = max(0, step.port_cycles - step.timing.stream_cycles)
-        schedule = FoldSchedule(self._accelerator.pe_grid, self._operands.work, block_shape(step), lag)
-        places = schedule.places(found.group, found.m, found.n, found.k, found.on_wires)
+        if places is None:
+            lag = max(0, step.port_cycles - step.timing.stream_cycles)
+            schedule = FoldSchedule(self._accelerator.pe_grid, self._operands.work, block_shape(step), lag)
+            places = schedule.places(found.group, found.m, found.n, found.k, found.on_wires)
         k = np.where(is_bias, -1, found.k + step.k[0])
         columns = (group, m, n, k, places.rows, places.columns, places.cycles + start, found.exact, found.kept)
         for place, chosen in kinds:
@@ -183,12 +196,16 @@ class TiledGrid(Carrier):
         if of.sum_channels:  # the position's other channel blocks, which come later, wait for these sums
             self._row_sums[of.groups, of.m] = block.held[..., channels:]
         row_sums = self._row_sums[of.groups, of.m] if self._layer.has_ones else block.row_sums
-        outputs = self._layer.outputs(block.held[..., :channels], row_sums, of.groups, of.n)
+        outputs = self._drained(self._layer.outputs(block.held[..., :channels], row_sums, of.groups, of.n))
         self._finished[step.block] = outputs
         self._written[slice(*of.groups), slice(*of.m), slice(*of.n)] += 1
         self._reached = self._reached.joined(ReachedWidth(1, signed_bits(*extremes(block.unlimited))))
         if self._keeps_output:
             self._put(self._finished.pop(step.block), of.groups, of.m, of.n)
+
+    def _drained(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Outputs (G, M, N) of a block on their way out of the requantizer."""
+        return outputs
 
     def store(self, step: Store) -> None:
         groups, m, n = step.ranges
