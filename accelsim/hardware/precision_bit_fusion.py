@@ -47,7 +47,8 @@ class BitFusionPrecision(PrecisionKind):
         return ((self.weight_bits, self.input_bits),)
 
     def executed_bits(self, *, weight_bits: int, input_bits: int) -> tuple[int, int] | None:
-        """
+        """Rounded up to the widths to which bricks fuse, or to whole passes.
+
         Examples
         --------
         >>> bricks = BitFusionPrecision(kind="bit_fusion")
@@ -59,7 +60,8 @@ class BitFusionPrecision(PrecisionKind):
         return self._rounded(weight_bits), self._rounded(input_bits)
 
     def step_cost(self, *, weight_bits: int, input_bits: int, form: LayerForm = "window") -> StepCost:
-        """
+        """Pairs of operands side by side, and passes.
+
         Examples
         --------
         >>> bricks = BitFusionPrecision(kind="bit_fusion")

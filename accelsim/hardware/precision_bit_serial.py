@@ -69,7 +69,8 @@ class BitSerialPrecision(PrecisionKind):
         return ((self.weight_bits, self.input_bits),)
 
     def executed_bits(self, *, weight_bits: int, input_bits: int) -> tuple[int, int] | None:
-        """
+        """Serial operands rounded up to whole cycles, a parallel one to its wires.
+
         Examples
         --------
         >>> stripes = BitSerialPrecision(kind="bit_serial", serial="inputs", weight_bits=16, input_bits=16)
@@ -82,7 +83,8 @@ class BitSerialPrecision(PrecisionKind):
                 self._rounded(input_bits if self.is_serial("inputs") else self.input_bits, "inputs"))
 
     def step_cost(self, *, weight_bits: int, input_bits: int, form: LayerForm = "window") -> StepCost:
-        """
+        """Cycles of the serial bits, and the fixed cycles of the form.
+
         Examples
         --------
         >>> loom = BitSerialPrecision(kind="bit_serial", serial="both", weight_bits=16, input_bits=16)
