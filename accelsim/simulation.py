@@ -13,9 +13,11 @@ from accelsim.energy.traffic_energy import traffic_cost
 from accelsim.errors import NumericsError, WorkloadError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import run_program
+from accelsim.machine.grid_times import Engine
 from accelsim.machine.identities import check_lower_bounds, check_network_bounds
 from accelsim.machine.layer_run import LayerRun
 from accelsim.machine.sample_runs import FedOutputs, ToldOutput, run_samples
+from accelsim.machine.stepped.stepped_times import Estimate, SteppedTimes
 from accelsim.mapping.lowering import executed_macs
 from accelsim.mapping.mapper import Mapper
 from accelsim.mapping.network_mapping import map_network
@@ -43,7 +45,8 @@ def simulate(
     accelerator: Accelerator, network: Network | QuantizedNetwork, *, options: MappingOptions | None = None,
     records_timeline: bool = False, progress: Progress | None = None, inputs: Mapping[str, NDArray[Any]] | None = None,
     rounding: Rounding = "hardware", event_limit: int = 100, told: ToldOutput | None = None,
-    fed: FedOutputs | None = None, trial_bits: Sequence[int] = ()
+    fed: FedOutputs | None = None, trial_bits: Sequence[int] = (), engine: Engine = "tile",
+    estimated: Callable[[Estimate], None] | None = None
 ) -> NetworkResult:
     """Map a network onto an accelerator, run it there cycle by cycle, and count what it cost.
 
@@ -60,6 +63,10 @@ def simulate(
     trial_bits : accumulator widths to be tried beside the run: its own accumulators are then taken to be wide enough, and
         `LayerResult.values.trials` tells what each narrower width would have given.
     fed : of a sample's number, outputs by layer that the layer's readers get instead of its own.
+    engine : "tile": closed forms time the PE grid; "stepped": every register of the grid, the accumulators and the
+        requantizer is moved in every clock cycle, and with `inputs` computes the integers. Cycles and integers are the same;
+        for small layers. With `trial_bits` the integers stay the tile engine's.
+    estimated : with the stepped engine, told how long the run will take once the network is mapped.
 
     Returns
     -------
@@ -86,15 +93,18 @@ def simulate(
     count = len(described.layers)
     program = plan(accelerator, described, options=options, progress=progress)
     ran = None if progress is None else lambda done, name: progress(count + done, 2 * count, name)
+    executed = with_range_passes(described, accelerator).layers
+    times = SteppedTimes(accelerator, executed) if engine == "stepped" else None
+    if times is not None and estimated is not None:
+        estimated(times.estimate(program, samples=0 if trial_bits else len(given)))
     rule, carried = None, None
     if quantized is not None and given:
         rule = quantized.rule if rounding == "model" else accelerator.rule
         carried = run_samples(accelerator, program, quantized, given, rule=rule, event_limit=event_limit, told=told, fed=fed,
-                              trial_bits=trial_bits, records_timeline=records_timeline, progress=ran)
+                              trial_bits=trial_bits, records_timeline=records_timeline, progress=ran, times=times)
         runs, timeline = carried.runs, carried.timeline
     else:
-        runs, timeline = run_program(accelerator, program, records_timeline=records_timeline, progress=ran)
-    executed = with_range_passes(described, accelerator).layers
+        runs, timeline = run_program(accelerator, program, records_timeline=records_timeline, progress=ran, times=times)
     _check(accelerator, executed, runs, options)
     layers = tuple(_layer_result(layer, steps, run, accelerator, carried.values.get(layer.name) if carried else None)
                    for layer, steps, run in zip(executed, program.layers, runs, strict=True))
@@ -132,23 +142,25 @@ def plan(
         (run,), _ = run_program(accelerator, Program((program,)))
         if options.objective == "latency":
             return run.total_cycles
-        pj = sum(layer_energy_pj(_counts(run, accelerator), accelerator, total_cycles=run.total_cycles,
+        counts = _counts(run, accelerator, layers[program.layer])
+        pj = sum(layer_energy_pj(counts, accelerator, total_cycles=run.total_cycles,
                                  quantization=program.quantization).values())
         return pj if options.objective == "energy" else pj * run.total_cycles
 
     network = with_range_passes(network, accelerator)
+    layers = {layer.name: layer for layer in network.layers}
     count = 2 * len(network.layers)
     return map_network(network, Mapper(accelerator, options, traffic_cost(accelerator), prove),
                        told=None if progress is None else lambda done, name: progress(done, count, name))
 
 
-def _counts(run: LayerRun, accelerator: Accelerator, layer: Layer | None = None) -> Counts:
+def _counts(run: LayerRun, accelerator: Accelerator, layer: Layer) -> Counts:
     """The machine's counts with the operand widths at which the PEs multiplied."""
     precision = accelerator.pe_grid.precision
-    widths = (precision.weight_bits, precision.input_bits)
-    if layer is not None and layer.is_on_grid:
-        widths = precision.executed_bits(weight_bits=layer.weight_bits, input_bits=layer.input_bits) or widths
-    return replace(run.counts, mac_weight_bits=widths[0], mac_input_bits=widths[1])
+    own = (layer.weight_bits, layer.input_bits) if layer.is_on_grid else precision.native_bits
+    executed = precision.executed_bits(weight_bits=own[0], input_bits=own[1])
+    assert executed is not None, f"{layer.name}: the mapper let operands through that do not fit"
+    return replace(run.counts, mac_weight_bits=executed[0], mac_input_bits=executed[1])
 
 
 def _layer_result(layer: Layer, program: LayerProgram, run: LayerRun, accelerator: Accelerator,
@@ -162,7 +174,14 @@ def _layer_result(layer: Layer, program: LayerProgram, run: LayerRun, accelerato
         dram_cycles=run.dram_cycles, peak_buffer_bytes=run.peak_buffer_bytes, counts=counts,
         energy_pj=layer_energy_pj(counts, accelerator, total_cycles=run.total_cycles, quantization=program.quantization),
         quantization=program.quantization,
-        peak_macs_per_cycle=accelerator.peak_macs_per_cycle, values=values)
+        peak_macs_per_cycle=_peak(accelerator, layer), values=values)
+
+
+def _peak(accelerator: Accelerator, layer: Layer) -> float:
+    """MACs a cycle at the layer's widths; of the native ones for a layer of the vector unit, which uses none."""
+    if not layer.is_on_grid:
+        return accelerator.peak_macs_per_cycle
+    return accelerator.peak_macs_per_cycle_at(weight_bits=layer.weight_bits, input_bits=layer.input_bits)
 
 
 def _check(accelerator: Accelerator, layers: tuple[Layer, ...], runs: tuple[LayerRun, ...], options: MappingOptions) -> None:
@@ -170,8 +189,9 @@ def _check(accelerator: Accelerator, layers: tuple[Layer, ...], runs: tuple[Laye
     for layer, run in zip(layers, runs, strict=True):
         expected = executed_macs(layer, accelerator)
         assert run.counts.macs == expected, f"{layer.name}: {run.counts.macs} MACs were executed of {expected}"
+    bits = [(layer.weight_bits, layer.input_bits) if layer.is_on_grid else None for layer in layers]
     if options.keeps_activations or options.prefetches_weights:
-        check_network_bounds(runs, accelerator)
+        check_network_bounds(runs, accelerator, bits=bits)
         return
-    for run in runs:
-        check_lower_bounds(run, accelerator)
+    for run, widths in zip(runs, bits, strict=True):
+        check_lower_bounds(run, accelerator, bits=widths)

@@ -12,7 +12,7 @@ from accelsim.cli.output import print_json, print_text
 from accelsim.energy.area import estimate_area
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.loader import load_accelerator
-from accelsim.hardware.summary import AcceleratorSummary, summarize
+from accelsim.hardware.summary import AcceleratorSummary, WidthSummary, summarize
 from accelsim.units import format_scaled, format_size
 
 
@@ -118,10 +118,21 @@ def _areas(chip: Accelerator) -> list[tuple[str, str]]:
 
 def _peaks(chip: Accelerator, summary: AcceleratorSummary) -> list[str]:
     """A line per speed of the grid, with the widths of weights and inputs that run at it."""
-    widths: dict[float, list[str]] = {}
-    for width in summary.widths:
-        widths.setdefault(width.macs_per_cycle, []).append(f"{width.weight_bits}/{width.input_bits}")
+    rates = dict.fromkeys(width.macs_per_cycle for width in summary.widths)
     return [
-        f"{2 * rate * chip.clock_hz / 1e12:.4g} TOPS ({rate:,.6g} MACs/cycle) with {', '.join(texts)} bits"
-        for rate, texts in widths.items()
+        f"{2 * rate * chip.clock_hz / 1e12:.4g} TOPS ({rate:,.6g} MACs/cycle) with "
+        + _width_texts([width for width in summary.widths if width.macs_per_cycle == rate])
+        for rate in rates
     ]
+
+
+def _width_texts(widths: list[WidthSummary]) -> str:
+    """Widths of one speed: those that the PEs have, then those that are rounded up."""
+    executed: dict[str, list[str]] = {}
+    for width in widths:
+        own = f"{width.weight_bits}/{width.input_bits}"
+        runs_as = f"{width.executed_weight_bits}/{width.executed_input_bits}"
+        executed.setdefault("" if own == runs_as else runs_as, []).append(own)
+    exact = executed.pop("", [])
+    rounded = [f"{', '.join(texts)} {'run' if texts[1:] else 'runs'} as {runs_as}" for runs_as, texts in executed.items()]
+    return "; ".join(([f"{', '.join(exact)} bits"] if exact else []) + rounded)

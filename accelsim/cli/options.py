@@ -13,6 +13,7 @@ import typer
 from accelsim.errors import AccelsimError
 
 if TYPE_CHECKING:
+    from accelsim.machine.grid_times import Engine
     from accelsim.mapping.options import MappingOptions
     from accelsim.simulation import Rounding
     from accelsim.workload.network import Network
@@ -98,6 +99,15 @@ RoundingOption = Annotated[
     ),
 ]
 
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="tile|stepped",
+        help="Closed forms for the PE grid, or every register of it in every clock cycle (small layers).",
+    ),
+]
+
 #: Widths that tensors of a model may be given.
 WIDEST_BITS = 32
 
@@ -172,6 +182,17 @@ def parse_rounding(text: str) -> Rounding:
     if text not in ("hardware", "model"):
         raise AccelsimError(f"expected hardware or model, got {text}", field="--rounding")
     return cast("Rounding", text)
+
+
+def parse_engine(text: str) -> Engine:
+    """Who times the grid.
+
+    >>> parse_engine("stepped")
+    'stepped'
+    """
+    if text not in ("tile", "stepped"):
+        raise AccelsimError(f"expected tile or stepped, got {text}", field="--engine")
+    return cast("Engine", text)
 
 
 def parse_widths(text: str) -> tuple[int, ...]:

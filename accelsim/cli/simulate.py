@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,11 @@ from accelsim.cli.integers import Differences, check_document, print_values, run
 from accelsim.cli.output import print_json, print_remark, print_table, print_text, progress_bar
 from accelsim.errors import AccelsimError
 from accelsim.results.network_result import NetworkResult
+
+if TYPE_CHECKING:
+    from accelsim.hardware.accelerator import Accelerator
+    from accelsim.machine.stepped.stepped_times import Estimate
+    from accelsim.workload.quantized_network import QuantizedNetwork
 
 
 def simulate(
@@ -29,6 +34,7 @@ def simulate(
     is_strict: given.StrictOption = False,
     inputs: given.InputsOption = None,
     rounding: given.RoundingOption = "hardware",
+    engine: given.EngineOption = "tile",
     check: Annotated[
         str | None,
         typer.Option(
@@ -66,6 +72,7 @@ def simulate(
 
     widths = given.parse_bits(bits)
     rule = given.parse_rounding(rounding)
+    timed_by = given.parse_engine(engine)
     reading = given.model_options(batch=batch, shapes=shapes, parameters=parameters, is_strict=is_strict)
     choices = given.mapping_options(
         objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
@@ -74,6 +81,8 @@ def simulate(
         raise AccelsimError("a model with integers has widths of its own", field="--bits")
     if check is not None and inputs is None:
         raise AccelsimError("expected --inputs for a comparison of integers, got none", field="--check")
+    if check is not None and timed_by == "stepped":
+        raise AccelsimError("expected --engine tile, which gives the same integers, got stepped", field="--check")
     if out is not None:
         check_writable(out)
     if timeline is not None:
@@ -87,8 +96,13 @@ def simulate(
 
         network = reading.load(model, widths)
         with progress_bar(network.name) as progress:
-            result = run(chip, network, options=choices, records_timeline=timeline is not None, progress=progress)
+            result = run(chip, network, options=choices, records_timeline=timeline is not None, progress=progress,
+                         engine=timed_by, estimated=_say_how_long)
         differences = None
+    elif timed_by == "stepped":
+        result, differences = _run_stepped(
+            chip, reading.load_integers(model), inputs, rounding=rule, options=choices, event_limit=events,
+            records_timeline=timeline is not None), None
     else:
         result, differences = run_integers(
             chip, reading.load_integers(model), inputs, rounding=rule, runtime=check, options=choices, event_limit=events,
@@ -98,6 +112,22 @@ def simulate(
         print_json(result.to_dict() | ({"check": check_document(differences)} if differences is not None else {}))
     else:
         _print(result, top, differences)
+
+
+def _run_stepped(chip: Accelerator, network: QuantizedNetwork, inputs: Path, **options: Any) -> NetworkResult:
+    """A run whose integers the registers compute."""
+    from accelsim.simulation import simulate as run
+    from accelsim.workload.input_values import load_arrays, samples
+
+    arrays = load_arrays(inputs)
+    samples(network, arrays, file=str(inputs))  # a mistake in the file names the file
+    with progress_bar(network.network.name) as progress:
+        return run(chip, network, inputs=arrays, progress=progress, engine="stepped", estimated=_say_how_long, **options)
+
+
+def _say_how_long(estimate: Estimate) -> None:
+    print_remark(f"stepped engine: {estimate.clocks:,} clock cycles to move the registers through, about "
+                 f"{estimate.seconds:,.0f} s at {estimate.clocks_per_second:,.0f} a second")
 
 
 def _write(result: NetworkResult, out: Path | None, timeline: Path | None) -> None:

@@ -7,6 +7,7 @@ cost of                 grows with                    between two points       b
 ======================  ============================  =======================  ============================
 multiplier w x a        x = w * a                     power law in x           proportional to x
 adder of n bits         n                             linear in n              proportional to n
+float operation         width n                       power law in n           proportional to n
 SRAM bit                capacity C in bytes           power law in C           proportional to sqrt(C)
 register bit, DRAM bit  nothing                       -                        -
 ======================  ============================  =======================  ============================
@@ -63,6 +64,25 @@ def add_pj(table: EnergyTable, *, bits: int) -> float:
     return _interpolated(points, bits, between=_straight_line, exponent=1.0)
 
 
+def float_multiply_pj(table: EnergyTable, *, bits: int) -> float:
+    """Energy of one floating point multiplication; the table must have some.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.loader import load_energy_table
+    >>> float_multiply_pj(load_energy_table("horowitz_45nm"), bits=16)
+    1.1
+    """
+    points = [(float(point.bits), point.energy_pj) for point in table.float_multiply]
+    return _interpolated(points, bits, between=_power_law, exponent=1.0)
+
+
+def float_add_pj(table: EnergyTable, *, bits: int) -> float:
+    """Energy of one floating point addition; the table must have some."""
+    points = [(float(point.bits), point.energy_pj) for point in table.float_add]
+    return _interpolated(points, bits, between=_power_law, exponent=1.0)
+
+
 def sram_pj_per_bit(table: EnergyTable, *, capacity_bytes: int) -> float:
     """Energy of reading or writing one bit of an SRAM of this size; reads and writes cost the same.
 
@@ -102,6 +122,18 @@ def multiplier_area_um2(table: EnergyTable, *, weight_bits: int, input_bits: int
     """
     points = [(float(point.bits**2), point.area_um2) for point in table.multiply if point.area_um2 is not None]
     return _interpolated(points, weight_bits * input_bits, between=_power_law, exponent=1.0) if points else None
+
+
+def float_multiplier_area_um2(table: EnergyTable, *, bits: int) -> float | None:
+    """Area of a floating point multiplier; None if the table has no areas."""
+    points = [(float(point.bits), point.area_um2) for point in table.float_multiply if point.area_um2 is not None]
+    return _interpolated(points, bits, between=_power_law, exponent=1.0) if points else None
+
+
+def float_adder_area_um2(table: EnergyTable, *, bits: int) -> float | None:
+    """Area of a floating point adder; None if the table has no areas."""
+    points = [(float(point.bits), point.area_um2) for point in table.float_add if point.area_um2 is not None]
+    return _interpolated(points, bits, between=_power_law, exponent=1.0) if points else None
 
 
 def adder_area_um2(table: EnergyTable, *, bits: int) -> float | None:

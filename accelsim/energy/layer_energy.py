@@ -3,11 +3,12 @@
 ==============  ==============================================================================================
 component       model
 ==============  ==============================================================================================
-multipliers     MACs x one multiplication at the widths at which the PEs really multiplied (inputs one bit wider where
-                their zero point is subtracted before)
-adders          MACs x one addition of the partial sums' width (the narrower levels of an adder tree too), and additions of
-                the accumulator's width in a row-sum unit
+multipliers     MACs x one multiplication of the PEs' precision kind at the widths at which they really multiplied
+                (inputs one bit wider where their zero point is subtracted before): `accelsim.energy.multiplication`
+adders          MACs x one addition of the partial sums' width, or the share of an adder tree:
+                `accelsim.energy.addition`; and additions of the accumulator's width in a row-sum unit
 registers       MACs x the bits that a PE hands on, see `register_bits_per_mac`
+codebook        only with weights from a table: its reads x bits of an entry x SRAM bit at the table's size
 accumulators    updates x (read + write) of one accumulator, in an SRAM of one lane's size (lanes are apart); a read for each
                 sum of inputs that corrects an accumulator, and a read and a write for each rescaled partial sum
 requantizer     outputs and rescaled sums x (accumulator x 16-bit multiplication, rounding addition, shift as a second
@@ -26,9 +27,14 @@ operands toggle the wires.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from accelsim.energy.addition import additions_pj
 from accelsim.energy.laws import add_pj, multiply_pj, register_pj, sram_pj_per_bit
+from accelsim.energy.multiplication import multiplication_pj
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.energy_table import EnergyTable
+from accelsim.hardware.precision_codebook import CodebookPrecision
 from accelsim.results.counts import Counts
 from accelsim.results.quantization_counts import QuantizationCounts
 
@@ -67,6 +73,7 @@ def layer_energy_pj(counts: Counts, accelerator: Accelerator, *, total_cycles: i
         table, capacity_bytes=accelerator.accumulator_bytes // accelerator.accumulator_lanes)
     energy = {
         **_grid_energy_pj(counts, accelerator),
+        **_codebook_energy_pj(accelerator, reads=0 if quantization is None else quantization.codebook_reads),
         "accumulators": counts.accumulator_updates * 2 * bits * accumulator_bit,
         "requantizer": counts.requantized_outputs * requantization_pj(table, accumulator_bits=bits),
         "vector_unit": counts.vector_operations * vector_operation_pj(table),
@@ -90,9 +97,11 @@ def register_bits_per_mac(accelerator: Accelerator, *, weight_bits: int, input_b
 
     Systolic: the operands that hop from PE to PE (weight stationary the input, input stationary the weight, output
     stationary both) and one partial sum of its own width; the stationary operand's register is only read. An input whose
-    zero point was subtracted is one bit wider.
+    zero point was subtracted is one bit wider. Wires without a register (0 registers a hop) cost none.
     dot_product: the register of a broadcast input is written once for all rows of its column, and the adder tree has no
     register in the PE.
+    A PE that takes several pairs of operands writes one partial sum for them; one with several output channels takes one
+    input for them. The register in which a bit-serial PE shifts its sum belongs to its additions.
 
     Examples
     --------
@@ -103,12 +112,15 @@ def register_bits_per_mac(accelerator: Accelerator, *, weight_bits: int, input_b
     2.0
     """
     grid = accelerator.pe_grid
-    input_bits += grid.zero_point_bits
+    cost = grid.precision.step_cost(weight_bits=weight_bits, input_bits=input_bits)
+    own_input = (input_bits + grid.zero_point_bits) / cost.channels
     if grid.dataflow == "dot_product":
-        return input_bits / grid.rows
-    moving = {"weight_stationary": input_bits, "input_stationary": weight_bits,
-              "output_stationary": weight_bits + input_bits}[grid.dataflow]
-    return float(moving + accelerator.partial_sum_bits)
+        return own_input / grid.rows
+    partial_sum = accelerator.partial_sum_bits / float(max(Fraction(1), cost.reduction))
+    down, across = min(1, grid.registers_per_row_hop), min(1, grid.registers_per_column_hop)
+    return float({"weight_stationary": across * own_input + down * partial_sum,
+                  "input_stationary": across * weight_bits + down * partial_sum,
+                  "output_stationary": across * own_input + down * weight_bits + partial_sum}[grid.dataflow])
 
 
 def requantization_pj(table: EnergyTable, *, accumulator_bits: int) -> float:
@@ -162,15 +174,24 @@ def leakage_pj_per_cycle(accelerator: Accelerator) -> float:
     return accelerator.idle_mw * _PJ_PER_MILLIJOULE / accelerator.clock_hz
 
 
+def _codebook_energy_pj(accelerator: Accelerator, *, reads: int) -> dict[str, float]:
+    """Of the table of weights, where there is one."""
+    precision = accelerator.pe_grid.precision
+    if not isinstance(precision, CodebookPrecision):
+        return {}
+    bit = sram_pj_per_bit(accelerator.energy, capacity_bytes=precision.table_bytes)
+    return {"codebook": reads * precision.vector_length * precision.entry_bits * bit}
+
+
 def _grid_energy_pj(counts: Counts, accelerator: Accelerator) -> dict[str, float]:
     if counts.macs == 0:
         return {"multipliers": 0.0, "adders": 0.0, "registers": 0.0}
-    table = accelerator.energy
+    table, grid = accelerator.energy, accelerator.pe_grid
     weight_bits, input_bits = counts.mac_weight_bits, counts.mac_input_bits
     register_bits = register_bits_per_mac(accelerator, weight_bits=weight_bits, input_bits=input_bits)
     return {
-        "multipliers": counts.macs * multiply_pj(
-            table, weight_bits=weight_bits, input_bits=input_bits + accelerator.pe_grid.zero_point_bits),
-        "adders": counts.macs * add_pj(table, bits=accelerator.partial_sum_bits),
+        "multipliers": counts.macs * multiplication_pj(
+            table, grid.precision, weight_bits=weight_bits, input_bits=input_bits + grid.zero_point_bits),
+        "adders": counts.macs * additions_pj(accelerator, weight_bits=weight_bits, input_bits=input_bits),
         "registers": counts.macs * register_bits * register_pj(table, bits=1),
     }

@@ -69,14 +69,14 @@ class Accelerator(Spec):
     def _check_combination(self) -> Accelerator:
         if self.accumulators.block_entries < 1:
             raise ValueError("accumulators.entries: expected at least 2 with double_buffered accumulators, got 1")
-        precision = self.pe_grid.precision
-        if self.accumulators.bits < max(precision.weight_bits, precision.input_bits):
-            raise ValueError(f"accumulators.bits: expected at least the operands' "
-                             f"{max(precision.weight_bits, precision.input_bits)} bits, got {self.accumulators.bits}")
-        wires = self.pe_grid.partial_sum_bits
-        if wires is not None and wires < max(precision.weight_bits, precision.input_bits):
-            raise ValueError(f"pe_grid.partial_sum_bits: expected at least the operands' "
-                             f"{max(precision.weight_bits, precision.input_bits)} bits, got {wires}")
+        operand = self.pe_grid.precision.widest_operand_bits
+        for path, bits in (("accumulators.bits", self.accumulators.bits),
+                           ("pe_grid.partial_sum_bits", self.pe_grid.partial_sum_bits)):
+            if bits is not None and bits < operand:
+                raise ValueError(f"{path}: expected at least the operands' {operand} bits, got {bits}")
+        if self.pe_grid.precision.uses_float and not (self.energy.float_multiply and self.energy.float_add):
+            raise ValueError(f"pe_grid.precision: expected an energy table with floating point operations, got "
+                             f"{self.energy.name}")
         self._check_energy_unit()
         document = self.to_document() if self.unconfirmed else {}
         for index, path in enumerate(self.unconfirmed):
@@ -94,9 +94,15 @@ class Accelerator(Spec):
                                  f"got {own!r}")
 
     @property
-    def peak_macs_per_cycle(self) -> int:
-        """MACs a cycle at the native operand widths."""
-        return self.pe_grid.multipliers
+    def peak_macs_per_cycle(self) -> float:
+        """MACs a cycle at the native operand widths; an int where it is whole."""
+        weight_bits, input_bits = self.pe_grid.precision.native_bits
+        return self.peak_macs_per_cycle_at(weight_bits=weight_bits, input_bits=input_bits)
+
+    def peak_macs_per_cycle_at(self, *, weight_bits: int, input_bits: int) -> float:
+        """MACs a cycle for operands of these widths, which must fit; an int where it is whole."""
+        peak = self.pe_grid.peak_macs_per_cycle(weight_bits=weight_bits, input_bits=input_bits)
+        return peak.numerator if peak.denominator == 1 else float(peak)
 
     @property
     def accumulator_lanes(self) -> int:

@@ -51,6 +51,10 @@ class EnergyTable(Spec):
     """Integer multiplications by operand width."""
     add: Annotated[tuple[OperationPoint, ...], Field(min_length=1, strict=False)]
     """Integer additions by width."""
+    float_multiply: Annotated[tuple[OperationPoint, ...], Field(strict=False)] = ()
+    """Floating point multiplications by operand width; needed only for PEs of precision float."""
+    float_add: Annotated[tuple[OperationPoint, ...], Field(strict=False)] = ()
+    """Floating point additions by width; needed only for PEs of precision float."""
     register_pj_per_bit: Annotated[EnergyPerBit, Field(alias="register")] = Field(alias="register")
     """Writing and reading one bit of a PE's register, the hop to the neighbour included."""
     sram: Annotated[tuple[SramPoint, ...], Field(min_length=1, strict=False)]
@@ -69,6 +73,8 @@ class EnergyTable(Spec):
     def _check_ascending(self) -> EnergyTable:
         for label, sizes in (("multiply", [point.bits for point in self.multiply]),
                              ("add", [point.bits for point in self.add]),
+                             ("float_multiply", [point.bits for point in self.float_multiply]),
+                             ("float_add", [point.bits for point in self.float_add]),
                              ("sram", [point.capacity_bytes for point in self.sram])):
             if sizes != sorted(set(sizes)):
                 raise ValueError(f"{label}: expected points in ascending order without repetition, got {sizes}")

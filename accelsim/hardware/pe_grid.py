@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from accelsim.hardware.precision import FixedPrecision, Precision
+from accelsim.hardware.precision import Precision
+from accelsim.hardware.precision_bit_serial import BitSerialPrecision
+from accelsim.hardware.precision_fixed import FixedPrecision
 from accelsim.hardware.quantity import Count, Spec
 
 Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary", "dot_product"]
@@ -43,10 +46,14 @@ class PeGrid(Spec):
     overlap: Literal["none", "full"] = "full"
     """none: a fold loads, streams and drains before the next begins. full: the next weights preload and the next fold
     streams while the last one drains."""
-    registers_per_row_hop: Count = 1
-    """Registers between a PE and the one below it (at least 1)."""
-    registers_per_column_hop: Count = 1
-    """Registers between a PE and the one to its right (at least 1)."""
+    registers_per_row_hop: Annotated[int, Field(ge=0)] = 1
+    """Registers between a PE and the one below it (at least 0; with 0 a wire without a register: operands are broadcast, or
+    added up by a tree)."""
+    registers_per_column_hop: Annotated[int, Field(ge=0)] = 1
+    """Registers between a PE and the one to its right (at least 0, as above)."""
+    preload_cycles: Annotated[int | None, Field(ge=0)] = None
+    """Cycles that filling the stationary registers of a fold takes (at least 0); left out, one row a cycle. Not for output
+    stationary, which has no such registers."""
     extra_stages: Annotated[int, Field(ge=0)] = 0
     """Pipeline registers at the edges of the grid beyond the textbook's, cycles per fold (at least 0)."""
     adder_tree_stages: Count = 1
@@ -60,7 +67,7 @@ class PeGrid(Spec):
     trims_partial_folds: bool = False
     """Whether a fold that fills the grid only partly skips the unused rows and columns; most grids cannot."""
     precision: Precision = FixedPrecision()
-    """Operand widths of a PE."""
+    """What a PE multiplies: operand widths, and how fast."""
     partial_sum_bits: Annotated[int | None, Field(ge=8, le=64)] = None
     """Weight and input stationary only: width of the wires that carry a column's sum from PE to PE (8 to 64); left out, the
     accumulators' width. Their overflow rule is the accumulators'."""
@@ -81,9 +88,23 @@ class PeGrid(Spec):
             reason = "each PE keeps its own sum" if self.dataflow == "output_stationary" else "its adder tree is exact"
             raise ValueError(f"partial_sum_bits: expected dataflow weight_stationary or input_stationary for wires that "
                              f"carry partial sums, got {self.dataflow}: {reason}")
+        if self.dataflow == "output_stationary" and self.preload_cycles is not None:
+            raise ValueError("preload_cycles: expected a dataflow with a preloaded operand, got output_stationary")
         if self.dataflow == "dot_product" and self.registers_per_row_hop * self.registers_per_column_hop != 1:
             raise ValueError("registers_per_row_hop: expected 1 with dataflow dot_product, whose inputs are broadcast")
+        self._check_pointwise()
+        if self.zero_points == "subtract" and not self.precision.takes_wider_inputs:
+            raise ValueError(f"zero_points: expected fold_into_bias with precision {self.precision.kind}, whose multipliers "
+                             f"take no inputs one bit wider, got subtract")
         return self
+
+    def _check_pointwise(self) -> None:
+        """A share of the reduction lanes must be at least one of them."""
+        form = self.precision.pointwise if isinstance(self.precision, BitSerialPrecision) else None
+        lanes = self.columns if self.dataflow == "dot_product" else self.rows
+        if form is not None and self.dataflow != "output_stationary" and lanes * form.reduction < 1:
+            raise ValueError(f"precision.pointwise.reduction: expected at least one of the {lanes} reduction lanes, "
+                             f"1/{lanes}, got {form.reduction}")
 
     @property
     def has_column_sums(self) -> bool:
@@ -109,3 +130,16 @@ class PeGrid(Spec):
     @property
     def multipliers(self) -> int:
         return self.pes * self.pixels
+
+    def peak_macs_per_cycle(self, *, weight_bits: int, input_bits: int) -> Fraction:
+        """MACs a cycle at best for operands of these widths, which must fit its precision.
+
+        Examples
+        --------
+        >>> from accelsim.hardware.precision_bit_fusion import BitFusionPrecision
+        >>> bricks = BitFusionPrecision(kind="bit_fusion")
+        >>> grid = PeGrid(rows=16, columns=32, dataflow="weight_stationary", precision=bricks)
+        >>> int(grid.peak_macs_per_cycle(weight_bits=2, input_bits=4))
+        4096
+        """
+        return self.multipliers * self.precision.macs_per_pe_cycle(weight_bits=weight_bits, input_bits=input_bits)

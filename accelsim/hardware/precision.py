@@ -1,38 +1,38 @@
 """Which operand widths a PE multiplies, and how fast.
 
-One model per kind, told apart by `kind`; each kind is data plus the pure functions below it. A grid's peak is
+One model per kind, told apart by `kind`; each kind is data plus the pure functions of `PrecisionKind`. A grid's peak is
 ``rows * columns * pixels * macs_per_pe_cycle``.
+
+============  ==========================================================  ==============================================
+kind          operands are rounded up to                                  fewer bits
+============  ==========================================================  ==============================================
+fixed         the multiplier (gated: nothing)                             move fewer bytes (gated: switch less energy too)
+subword       the fastest mode that they fit                              run in a faster mode
+bit_fusion    2, 4, 8 bits; whole passes above                            let a PE take more pairs of operands
+bit_serial    the bits of a cycle (serial), the wires (parallel)          take fewer cycles
+binary        1 bit by input_bits                                         move fewer bytes
+ternary       2 bits by input_bits                                        move fewer bytes
+shift_add     the shifter                                                 move fewer bytes
+codebook      the width of the table's entries                            move fewer bytes
+float         16 or 32 bits                                               move fewer bytes
+============  ==========================================================  ==============================================
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from accelsim.hardware.quantity import Spec
+from accelsim.hardware.precision_binary import BinaryPrecision, TernaryPrecision
+from accelsim.hardware.precision_bit_fusion import BitFusionPrecision
+from accelsim.hardware.precision_bit_serial import BitSerialPrecision
+from accelsim.hardware.precision_codebook import CodebookPrecision
+from accelsim.hardware.precision_fixed import FixedPrecision
+from accelsim.hardware.precision_float import FloatPrecision
+from accelsim.hardware.precision_shift_add import ShiftAddPrecision
+from accelsim.hardware.precision_subword import SubwordPrecision
 
-
-class FixedPrecision(Spec):
-    """One multiplier of a fixed size per PE: narrower operands are sign-extended, move fewer bytes and compute no faster."""
-
-    kind: Literal["fixed"] = "fixed"
-    """Name of the precision kind."""
-    weight_bits: Annotated[int, Field(ge=1, le=32)] = 8
-    """Width of the multiplier's weight operand, bits (1 to 32)."""
-    input_bits: Annotated[int, Field(ge=1, le=32)] = 8
-    """Width of the multiplier's input operand, bits (1 to 32)."""
-
-    def executed_bits(self, *, weight_bits: int, input_bits: int) -> tuple[int, int] | None:
-        """(weight, input) widths at which the PE really multiplies, or None for operands wider than it has."""
-        if weight_bits > self.weight_bits or input_bits > self.input_bits:
-            return None
-        return self.weight_bits, self.input_bits
-
-    def macs_per_pe_cycle(self, *, weight_bits: int, input_bits: int) -> Fraction:
-        """MACs that one PE completes in a cycle at these operand widths."""
-        return Fraction(1)
-
-
-Precision = FixedPrecision
+Precision = Annotated[
+    FixedPrecision | SubwordPrecision | BitFusionPrecision | BitSerialPrecision | BinaryPrecision | TernaryPrecision
+    | ShiftAddPrecision | CodebookPrecision | FloatPrecision, Field(discriminator="kind")]

@@ -6,7 +6,9 @@ tells the unit: ``Buffer(capacity="512 KiB").capacity_bytes == 524288``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PositiveInt, WithJsonSchema
@@ -47,6 +49,21 @@ def _positive(parse: Callable[[object], Any]) -> Callable[[object], Any]:
     return validate
 
 
+_RATIO_EXPECTED = 'expected a whole number or a fraction such as "1/4"'
+
+
+def _ratio(value: object) -> Fraction:
+    """A whole number, or text such as "1/4"; decimal fractions are refused, since they are seldom exact."""
+    if isinstance(value, bool) or not isinstance(value, Fraction | int | str):
+        raise ValueError(_RATIO_EXPECTED)
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}(/0*[1-9][0-9]{0,8})?", value):
+        raise ValueError(_RATIO_EXPECTED)
+    ratio = Fraction(value)
+    if ratio <= 0:
+        raise ValueError("expected more than 0")
+    return ratio
+
+
 def _text_schema(description: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": description, "examples": [example]})
 
@@ -76,4 +93,8 @@ Power = Annotated[
 Area = Annotated[
     float, BeforeValidator(_checked(units.parse_area)),
     PlainSerializer(lambda value: f"{value!r} um2", return_type=str), _text_schema("an area", "282 um2")]
+Ratio = Annotated[
+    Fraction, BeforeValidator(_ratio), PlainSerializer(str, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^[0-9]+(/[0-9]+)?$"}],
+                    "description": "a whole number, or a fraction", "examples": ["1/4"]})]
 Count = PositiveInt

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accelsim.hardware.accelerator import Accelerator
 
 #: Operand widths (weight, input) that a summary shows, as far as the grid takes them.
-_SHOWN_WIDTHS = ((16, 16), (8, 16), (8, 8), (4, 8), (8, 4), (4, 4), (2, 8), (2, 2))
+_SHOWN_WIDTHS = ((32, 32), (16, 16), (8, 16), (8, 8), (4, 8), (8, 4), (4, 4), (3, 3), (2, 8), (2, 2), (1, 8), (1, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class AcceleratorSummary:
 
     Parameters
     ----------
-    name : the accelerator's. macs_per_cycle : at native widths.
+    name : the accelerator's. native_weight_bits, native_input_bits : widths for which peaks are stated.
+    macs_per_cycle : at native widths.
     peak_tops : 2 operations per MAC at native widths, in 10**12 a second.
     buffer_bytes : by buffer name. accumulator_bytes : all accumulators together.
     accumulator_bits, overflow : width of an accumulator, and what becomes of a sum that does not fit.
@@ -50,7 +51,9 @@ class AcceleratorSummary:
     """
 
     name: str
-    macs_per_cycle: int
+    native_weight_bits: int
+    native_input_bits: int
+    macs_per_cycle: float
     peak_tops: float
     buffer_bytes: Mapping[str, int]
     accumulator_bytes: int
@@ -79,6 +82,8 @@ def summarize(accelerator: Accelerator) -> AcceleratorSummary:
     macs = accelerator.peak_macs_per_cycle
     return AcceleratorSummary(
         name=accelerator.name,
+        native_weight_bits=accelerator.pe_grid.precision.native_bits[0],
+        native_input_bits=accelerator.pe_grid.precision.native_bits[1],
         macs_per_cycle=macs,
         peak_tops=2 * macs * accelerator.clock_hz / 1e12,
         buffer_bytes={name: buffer.capacity_bytes for name, buffer in accelerator.memory.buffers.items()},
@@ -97,11 +102,11 @@ def summarize(accelerator: Accelerator) -> AcceleratorSummary:
 
 
 def _widths(accelerator: Accelerator) -> tuple[WidthSummary, ...]:
-    grid = accelerator.pe_grid
+    precision = accelerator.pe_grid.precision
     summaries = []
     for weight_bits, input_bits in _SHOWN_WIDTHS:
-        executed = grid.precision.executed_bits(weight_bits=weight_bits, input_bits=input_bits)
+        executed = precision.executed_bits(weight_bits=weight_bits, input_bits=input_bits)
         if executed is not None:
-            rate = grid.multipliers * grid.precision.macs_per_pe_cycle(weight_bits=weight_bits, input_bits=input_bits)
-            summaries.append(WidthSummary(weight_bits, input_bits, *executed, float(rate)))
+            rate = accelerator.peak_macs_per_cycle_at(weight_bits=weight_bits, input_bits=input_bits)
+            summaries.append(WidthSummary(weight_bits, input_bits, *executed, rate))
     return tuple(summaries)

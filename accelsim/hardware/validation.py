@@ -19,7 +19,7 @@ def problems_of(error: ValidationError, *, model: type[BaseModel], document: obj
     """
     details = error.errors(include_url=False)
     misspelt = {guess for detail in details if detail["type"] == "extra_forbidden"
-                for guess in [_meant(model, _located(detail["loc"], document))] if guess is not None}
+                for guess in [_meant(model, detail["loc"], _located(detail["loc"], document))] if guess is not None}
     found = []
     for detail in details:
         path = _located(detail["loc"], document)
@@ -51,7 +51,7 @@ def _problem(detail: ErrorDetails, path: FieldPath, model: type[BaseModel]) -> P
     if kind == "value_error":
         return _raised(str(limits["error"]), path, got)
     if kind == "extra_forbidden":
-        return Problem(path, unknown_key(path[-1], _keys(_part(model, path[:-1]))))
+        return Problem(path, unknown_key(path[-1], _keys(_part(model, detail["loc"][:-1]))))
     if kind == "missing":
         return Problem(path, MISSING)
     if kind == "literal_error":
@@ -99,8 +99,8 @@ def _expected(kind: str, limits: Mapping[str, Any], message: str) -> str:
     return _EXPECTATIONS.get(kind, message)
 
 
-def _meant(model: type[BaseModel], path: FieldPath) -> FieldPath | None:
-    close = nearest(path[-1], _keys(_part(model, path[:-1])))
+def _meant(model: type[BaseModel], location: FieldPath, path: FieldPath) -> FieldPath | None:
+    close = nearest(path[-1], _keys(_part(model, location[:-1])))
     return None if close is None else (*path[:-1], close)
 
 
@@ -108,17 +108,21 @@ def _keys(model: type[BaseModel] | None) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
-def _part(model: type[BaseModel], path: FieldPath) -> type[BaseModel] | None:
-    """The model that describes the part of the description at this path."""
+def _part(model: type[BaseModel], location: FieldPath) -> type[BaseModel] | None:
+    """The model that describes the part of the description at pydantic's location, tags of unions included."""
     here: Any = model
-    for key in path:
+    for key in location:
         here = _below(here, key)
     models = _models(here)
     return models[0] if models else None
 
 
 def _below(annotation: Any, key: str | int) -> Any:
-    for model in _models(annotation):
+    models = _models(annotation)
+    for model in models if len(models) > 1 else ():
+        if "kind" in model.model_fields and key in get_args(model.model_fields["kind"].annotation):
+            return model
+    for model in models:
         for name, field in model.model_fields.items():
             if (field.alias or name) == key:
                 return field.annotation

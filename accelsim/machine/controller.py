@@ -11,6 +11,7 @@ from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.accumulators import Accumulators
 from accelsim.machine.dma import Dma
 from accelsim.machine.dram import Dram
+from accelsim.machine.grid_times import GridTimes, TileTimes
 from accelsim.machine.identities import check_layer
 from accelsim.machine.layer_run import LayerRun
 from accelsim.machine.layer_state import LayerState
@@ -29,26 +30,28 @@ Progress = Callable[[int, str], None]
 
 def run_program(
     accelerator: Accelerator, program: Program, *, records_timeline: bool = False, progress: Progress | None = None,
-    values: NetworkValues | None = None
+    values: NetworkValues | None = None, times: GridTimes | None = None
 ) -> tuple[tuple[LayerRun, ...], Timeline | None]:
     """Execute a program on the accelerator.
 
     Layers follow one another: a layer begins when the last step of the one before has retired. Inside a
     layer the units run apart, tied by operands, room and results alone. Identities 1 and 2 are checked for every layer.
-    With `values` the steps carry integers; no cycle depends on them.
+    With `values` the steps carry integers; no cycle depends on them. `times` tell how long grid and requantizer take; left
+    out, closed forms do.
 
     Returns
     -------
     One `LayerRun` per layer, and the timeline if it was asked for.
     """
-    controller = _Controller(accelerator, program, records_timeline=records_timeline, progress=progress, values=values)
+    controller = _Controller(accelerator, program, records_timeline=records_timeline, progress=progress, values=values,
+                             times=times or TileTimes(accelerator.requantizer))
     return controller.run()
 
 
 class _Controller:
     def __init__(
         self, accelerator: Accelerator, program: Program, *, records_timeline: bool, progress: Progress | None,
-        values: NetworkValues | None
+        values: NetworkValues | None, times: GridTimes
     ) -> None:
         self._environment = simpy.Environment()
         self._recorder = TimelineRecorder(self._environment) if records_timeline else Recorder()
@@ -60,8 +63,8 @@ class _Controller:
         dram = Dram(self._environment, accelerator, self._recorder)
         self._dma = Dma(self._environment, accelerator, dram, self._recorder)
         accumulators = Accumulators(self._environment, accelerator.accumulators)
-        self._requantizer = Requantizer(self._environment, accelerator.requantizer, accumulators, self._recorder)
-        self._pe_array = PeArray(self._environment, accumulators, self._requantizer, self._recorder)
+        self._requantizer = Requantizer(self._environment, times, accumulators, self._recorder)
+        self._pe_array = PeArray(self._environment, accumulators, self._requantizer, self._recorder, times)
         self._vector_unit = VectorUnit(self._environment, accelerator.vector_unit, self._recorder)
 
     def run(self) -> tuple[tuple[LayerRun, ...], Timeline | None]:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import simpy
 
 from accelsim.machine.accumulators import Accumulators
+from accelsim.machine.grid_times import GridTimes
 from accelsim.machine.layer_state import LayerState
 from accelsim.machine.recorder import Recorder
 from accelsim.machine.requantizer import Requantizer
+from accelsim.mapping.fold import StreamTiming
 from accelsim.mapping.program import Compute
 
 
@@ -23,9 +25,11 @@ class PeArray:
     """
 
     def __init__(
-        self, environment: simpy.Environment, accumulators: Accumulators, requantizer: Requantizer, recorder: Recorder
+        self, environment: simpy.Environment, accumulators: Accumulators, requantizer: Requantizer, recorder: Recorder,
+        times: GridTimes
     ) -> None:
         self._environment = environment
+        self._times = times
         self._accumulators = accumulators
         self._requantizer = requantizer
         self._recorder = recorder
@@ -43,6 +47,7 @@ class PeArray:
         self._environment.process(self._preload(steps, state))
         ledger, next_start, block_start = state.ledger, self._now, 0
         for place, step in enumerate(steps):
+            timing = self._times.timing(state.name, step)
             preload = yield from self._wait_for_preload(place)
             for arrival in preload.arrivals:
                 state.charge_wait(arrival.load, until=arrival.landed_at)
@@ -57,14 +62,15 @@ class PeArray:
             start = max(self._now, next_start)
             if step.is_first:
                 block_start = start
-            next_start = self._start_stream(step, start)
-            end = start + max(step.timing.stream_cycles, step.port_cycles)
+            self._start_stream(step, timing, start)
+            if place + 1 < len(steps):
+                next_start = self._shadow_free_at + self._times.next_start_cycles(state.name, step, steps[place + 1])
+            end = start + max(timing.stream_cycles, step.port_cycles)
             yield self._environment.timeout(end - self._now)
-            self._finish_stream(step, state, start, end, block_start)
+            self._finish_stream(step, timing, state, start, end, block_start)
 
-    def _start_stream(self, step: Compute, start: int) -> int:
-        """Book the registers; returns the earliest start of the next stream."""
-        timing = step.timing
+    def _start_stream(self, step: Compute, timing: StreamTiming, start: int) -> None:
+        """Book the registers."""
         self._streams_started += 1
         # Ports that slow the stream down slow its folds alike, so the last one starts as much later.
         lag = max(0, step.port_cycles - timing.stream_cycles)
@@ -72,10 +78,10 @@ class PeArray:
         if self._loader_waiting is not None:
             waiter, self._loader_waiting = self._loader_waiting, None
             waiter.succeed()
-        return self._shadow_free_at + timing.next_start_cycles
 
-    def _finish_stream(self, step: Compute, state: LayerState, start: int, end: int, block_start: int) -> None:
-        ledger, timing = state.ledger, step.timing
+    def _finish_stream(self, step: Compute, timing: StreamTiming, state: LayerState, start: int, end: int,
+                       block_start: int) -> None:
+        ledger = state.ledger
         ledger.compute(start + timing.stream_cycles)
         ledger.stall("buffer_port", end)
         ledger.keep_busy(end + timing.tail_cycles)
@@ -103,10 +109,11 @@ class PeArray:
                 self._loader_waiting = self._environment.event()
                 yield self._loader_waiting
             start = max(self._now, self._shadow_free_at)
-            done_at = start + step.timing.preload_cycles
+            preload_cycles = self._times.timing(state.name, step).preload_cycles
+            done_at = start + preload_cycles
             if done_at > self._now:
                 yield self._environment.timeout(done_at - self._now)
-            if step.timing.preload_cycles:
+            if preload_cycles:
                 self._recorder.span("pe_grid.preload", "preload", state.name, start, done_at,
                                     f"n{list(step.n)} k{list(step.k)}")
             self._preloaded[place] = _Preload(arrivals, done_at)

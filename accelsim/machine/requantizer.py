@@ -7,21 +7,22 @@ from typing import Any
 
 import simpy
 
-from accelsim.hardware.requantizer import Requantizer as RequantizerSpec
 from accelsim.machine.accumulators import Accumulators
+from accelsim.machine.grid_times import GridTimes
 from accelsim.machine.layer_state import LayerState
 from accelsim.machine.recorder import Recorder
 from accelsim.mapping.program import Requantize
 
 
 class Requantizer:
-    """Takes latency + ceil(outputs / lanes) cycles a block, from when the block is complete and its outputs have room."""
+    """Takes latency + ceil(outputs / lanes) cycles a block (`GridTimes`), from when the block is complete and its outputs
+    have room."""
 
     def __init__(
-        self, environment: simpy.Environment, spec: RequantizerSpec, accumulators: Accumulators, recorder: Recorder
+        self, environment: simpy.Environment, times: GridTimes, accumulators: Accumulators, recorder: Recorder
     ) -> None:
         self._environment = environment
-        self._spec = spec
+        self._times = times
         self._accumulators = accumulators
         self._recorder = recorder
         self._completed: dict[int, int] = {}
@@ -47,7 +48,7 @@ class Requantizer:
             complete_at = self._completed[step.block]
             yield from outputs.acquire(turn=turn, size_bytes=step.output_bytes)
             start = max(self._now, complete_at)
-            end = start + self._spec.latency_cycles + -(-step.outputs // self._spec.lanes)
+            end = start + self._times.requantize_cycles(step.outputs)
             yield self._environment.timeout(end - self._now)
             if state.carrier is not None:
                 state.carrier.requantize(step)

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import Progress, run_program
+from accelsim.machine.grid_times import GridTimes
 from accelsim.machine.layer_run import LayerRun
 from accelsim.machine.replay import replay
 from accelsim.machine.values.grid_layer import GridLayer
@@ -50,7 +51,8 @@ class SampleRuns:
 def run_samples(
     accelerator: Accelerator, program: Program, network: QuantizedNetwork, samples: Sequence[Sample], *, rule: Rule,
     event_limit: int = 0, tiles_always: bool = False, trial_bits: Sequence[int] = (), told: ToldOutput | None = None,
-    fed: FedOutputs | None = None, records_timeline: bool = False, progress: Progress | None = None
+    fed: FedOutputs | None = None, records_timeline: bool = False, progress: Progress | None = None,
+    times: GridTimes | None = None
 ) -> SampleRuns:
     """Execute a program with the integers of each sample: the first in time, the others in the same steps without it.
 
@@ -60,19 +62,20 @@ def run_samples(
     rule, event_limit, tiles_always, trial_bits : see `NetworkValues`.
     records_timeline, progress : of the first sample.
     fed : of a sample's number, outputs by layer that its readers get instead (see `NetworkValues`).
+    times : of grid and requantizer, see `run_program`. Those of the stepped engine also make it compute the integers.
     """
     prepared: dict[str, GridLayer] = {}
 
     def values_of(number: int) -> NetworkValues:
         return NetworkValues(accelerator, network, samples[number], rule=rule, event_limit=event_limit,
                              tiles_always=tiles_always, trial_bits=trial_bits, told=_for_sample(told, number),
-                             fed=fed(number) if fed is not None else None, prepared=prepared)
+                             fed=fed(number) if fed is not None else None, prepared=prepared, times=times)
 
     # Products of tiles are too small for several threads, which on a busy machine wait for one another most of the time.
     with threadpool_limits(limits=1, user_api="blas"):
         first = values_of(0)
         runs, timeline = run_program(accelerator, program, values=first, records_timeline=records_timeline,
-                                     progress=progress)
+                                     progress=progress, times=times)
         observed, outputs = dict(first.observed), [first.outputs]
         for number in range(1, len(samples)):
             values = values_of(number)

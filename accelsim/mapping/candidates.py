@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.hardware.pe_grid import PeGrid
-from accelsim.mapping.fold_plan import channel_lanes, groups_per_fold, reduction_lanes
+from accelsim.mapping.fold_plan import channel_lanes, groups_per_fold, reduction_lanes, step_cost
 from accelsim.mapping.lowering import GemmWork
 from accelsim.mapping.tiling import LoopOrder, Scope, Tiling
 
@@ -115,7 +115,7 @@ def candidates(work: GemmWork, grid: PeGrid, *, is_fine: bool = False) -> Candid
 @lru_cache(maxsize=256)
 def _tiles(work: GemmWork, grid: PeGrid, is_fine: bool) -> list[tuple[int, ...]]:
     positions = _position_cuts(work)
-    channels = cuts(work.n, 1 if is_fine else channel_lanes(grid))
+    channels = cuts(work.n, 1 if is_fine else channel_lanes(grid, step_cost(grid, work)))
     depths = _depth_cuts(work, 1 if is_fine else _depth_unit(work, grid))
     found: list[tuple[int, ...]] = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]
     if work.groups > 1:
@@ -134,7 +134,7 @@ def _depth_cuts(work: GemmWork, unit: int) -> list[int]:
 
 def _depth_unit(work: GemmWork, grid: PeGrid) -> int:
     """K is cut where folds end anyway: at full grids, or at kernel positions where folds end with them."""
-    lanes = reduction_lanes(grid)
+    lanes = reduction_lanes(grid, step_cost(grid, work))
     if grid.reduction == "channels" and work.window > 1:
         return work.channels
     return min(max(lanes, 8), work.k)

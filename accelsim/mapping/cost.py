@@ -23,6 +23,7 @@ from accelsim.mapping.fold_plan import (
     groups_per_fold,
     position_lanes,
     reduction_lanes,
+    step_cost,
 )
 from accelsim.mapping.lowering import GemmWork
 from accelsim.mapping.placement import Placement
@@ -58,6 +59,7 @@ class CostModel:
         self.work, self.accelerator, self.placement = work, accelerator, placement
         self.loads_inputs = loads_inputs
         self.traffic = traffic
+        self.cost = step_cost(accelerator.pe_grid, work)
 
     def estimate(self, c: Candidates) -> Estimate:
         """All columns of the estimate."""
@@ -116,9 +118,9 @@ class CostModel:
         work = self.work
         weights = _ceil(c.groups * c.n * c.k * work.weight_bits, 8) + _ceil(c.groups * c.n * work.bias_bits, 8)
         # A K range inside one kernel position needs its own channels under one tap; any other, all of the window.
-        # Scale groups that do not end where kernel positions do shift the ranges behind them.
-        is_aligned = (work.scale_group_length % work.channels == 0) | (c.k >= work.scale_group_length)
-        stays_inside = (c.k <= work.channels) & ((is_aligned & (work.channels % c.k == 0)) | (work.window == 1))
+        length = work.scale_group_length  # K ranges begin anew with each scale group
+        is_aligned = (c.k >= length) | (length % c.k == 0) | (work.channels % length == 0)
+        stays_inside = (c.k <= work.channels) & (((work.channels % c.k == 0) & is_aligned) | (work.window == 1))
         pixels = c.images * self._pixels(c, is_whole_window=True)
         slice_pixels: Column = np.where(stays_inside, c.images * self._pixels(c, is_whole_window=False), pixels)
         channels = np.where(stays_inside, c.k, work.channels)
@@ -217,34 +219,36 @@ class CostModel:
 
     def _step_cost(self, c: Candidates, n: Column) -> _StepCost:
         """One compute step with so many channels."""
-        work, grid = self.work, self.accelerator.pe_grid
+        work, grid, cost = self.work, self.accelerator.pe_grid, self.cost
         positions = c.images * c.rows * c.columns
-        position_folds, channel_folds = _ceil(positions, position_lanes(grid)), _ceil(n, channel_lanes(grid))
+        position_folds, channel_folds = _ceil(positions, position_lanes(grid)), _ceil(n, channel_lanes(grid, cost))
+        lanes = reduction_lanes(grid, cost)
         packs = _ceil(c.groups, groups_per_fold(work, grid))
         depth = np.minimum(c.k, work.scale_group_length)
         pieces, length = np.ones_like(depth), depth
         if grid.reduction == "channels":
             pieces, length = _ceil(depth, work.channels), np.minimum(depth, work.channels)
         if grid.dataflow == "output_stationary":
-            folds, streamed = c.groups * position_folds * channel_folds * pieces, length
+            folds = c.groups * position_folds * channel_folds * pieces
+            streamed = _ceil(length * cost.reduction.denominator, cost.reduction.numerator)
             weight_reads, input_reads = position_folds, channel_folds
         elif grid.dataflow == "input_stationary":
-            folds = packs * position_folds * pieces * _ceil(length, reduction_lanes(grid))
-            streamed = np.minimum(c.groups, groups_per_fold(work, grid)) * n
+            folds = packs * position_folds * pieces * _ceil(length, lanes)
+            streamed = np.minimum(c.groups, groups_per_fold(work, grid)) * channel_folds
             weight_reads, input_reads = position_folds, np.ones_like(channel_folds)
         else:
-            folds = packs * channel_folds * pieces * _ceil(length, reduction_lanes(grid))
+            folds = packs * channel_folds * pieces * _ceil(length, lanes)
             streamed = _ceil(positions, grid.pixels)
             weight_reads, input_reads = np.ones_like(position_folds), channel_folds
         return _StepCost(folds * self._fold_cycles(streamed), weight_reads, input_reads)
 
     def _fold_cycles(self, streamed: Column) -> Column:
-        grid = self.accelerator.pe_grid
+        grid, stream = self.accelerator.pe_grid, self.cost.fixed_cycles + streamed * self.cost.cycles
         if grid.overlap == "none":
-            return streamed + serial_fold_cycles(grid, FoldRun(1, 0, grid.rows, grid.columns))
+            return stream + serial_fold_cycles(grid, FoldRun(1, 0, grid.rows, grid.columns))
         hidden = max(preload_cycles(grid, rows=grid.rows), grid.swap_spacing,
                      drain_cycles(grid, rows=grid.rows, columns=grid.columns))
-        return np.maximum(streamed, hidden)
+        return np.maximum(stream, hidden)
 
     def _port_cycles(self, reads: tuple[Column, Column], fills: tuple[Column, Floats], outputs: int) -> Floats:
         memory = self.accelerator.memory

@@ -1,4 +1,9 @@
-"""How an output block times a K range falls into folds of the PE grid."""
+"""How an output block times a K range falls into folds of the PE grid.
+
+A PE whose precision kind takes several pairs of operands in a step (`accelsim.hardware.step_cost.StepCost`) widens the grid:
+successive reduction steps lie in one PE (step k of a fold in PE k // reduction), and channel n of a fold lies in PE n modulo
+the PEs side by side.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.hardware.pe_grid import PeGrid
-from accelsim.mapping.fold import FoldRun
+from accelsim.hardware.step_cost import LayerForm, StepCost
+from accelsim.mapping.fold import ONE_CYCLE, FoldRun
 from accelsim.mapping.lowering import GemmWork
 
 #: One size, or a column of sizes of many candidates.
@@ -45,16 +51,40 @@ class BlockShape:
         return self.groups * self.positions * self.n
 
 
-def reduction_lanes(grid: PeGrid) -> int:
-    """Reduction steps that one fold holds side by side: rows (WS, IS), columns (dot_product), 1 (OS: K is time)."""
-    return {"weight_stationary": grid.rows, "input_stationary": grid.rows, "dot_product": grid.columns,
-            "output_stationary": 1}[grid.dataflow]
+def step_cost(grid: PeGrid, work: GemmWork) -> StepCost:
+    """What a streamed step of this layer costs on this grid.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.precision_bit_fusion import BitFusionPrecision
+    >>> from accelsim.numerics.axis import Axis
+    >>> work = GemmWork(groups=1, images=1, rows=Axis(8, 8), columns=Axis(1, 1), channels=40, n=4, has_channel_groups=False,
+    ...                 weight_bits=4, input_bits=4, output_bits=8)
+    >>> grid = PeGrid(rows=4, columns=4, dataflow="weight_stationary", precision=BitFusionPrecision(kind="bit_fusion"))
+    >>> reduction_lanes(grid, step_cost(grid, work))
+    16
+    """
+    form: LayerForm = "window"
+    if work.window == 1:
+        form = "pointwise"
+    elif work.has_channel_groups and work.channels == 1 and work.groups > 1:
+        form = "depthwise"
+    return grid.precision.step_cost(weight_bits=work.weight_bits, input_bits=work.input_bits, form=form)
 
 
-def channel_lanes(grid: PeGrid) -> int:
-    """Output channels side by side: columns (WS, OS), rows (dot_product), 1 (IS: N is time)."""
-    return {"weight_stationary": grid.columns, "output_stationary": grid.columns, "dot_product": grid.rows,
-            "input_stationary": 1}[grid.dataflow]
+def reduction_lanes(grid: PeGrid, cost: StepCost = ONE_CYCLE) -> int:
+    """Reduction steps that one fold holds side by side: in rows (WS, IS) or columns (dot_product) of PEs, or in a PE (OS,
+    where K is time)."""
+    pes = {"weight_stationary": grid.rows, "input_stationary": grid.rows, "dot_product": grid.columns,
+           "output_stationary": 1}[grid.dataflow]
+    return max(1, int(pes * cost.reduction))
+
+
+def channel_lanes(grid: PeGrid, cost: StepCost = ONE_CYCLE) -> int:
+    """Output channels side by side: in columns (WS, OS) or rows (dot_product) of PEs, or in a PE (IS, where N is time)."""
+    pes = {"weight_stationary": grid.columns, "output_stationary": grid.columns, "dot_product": grid.rows,
+           "input_stationary": 1}[grid.dataflow]
+    return pes * cost.channels
 
 
 def position_lanes(grid: PeGrid) -> int:
@@ -70,10 +100,12 @@ def groups_per_fold(work: GemmWork, grid: PeGrid) -> int:
     their weight streams following one another. The other dataflows have one group a fold. Cells off the diagonal do no MACs.
     """
     depth = work.channels if grid.reduction == "channels" and work.window > 1 else work.k
+    cost = step_cost(grid, work)
+    lanes = reduction_lanes(grid, cost)
     if grid.dataflow == "weight_stationary":
-        return max(1, min(grid.rows // depth, grid.columns // (work.n + work.sum_channels)))
+        return max(1, min(lanes // depth, channel_lanes(grid, cost) // (work.n + work.sum_channels)))
     if grid.dataflow == "input_stationary":
-        return max(1, grid.rows // depth)
+        return max(1, lanes // depth)
     return 1
 
 
@@ -82,6 +114,7 @@ def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: Sizes, position
 
     `n` counts channels of ones too: every block of a layer with them keeps room for its positions' sums. Groups that fill
     only some of the lanes take turns with them: as many groups as have room beside one another share the depth of one.
+    A lane is that of a PE, whatever number of channels the PE works on at once.
 
     Examples
     --------
@@ -98,7 +131,8 @@ def accumulator_entries(grid: PeGrid, work: GemmWork, *, groups: Sizes, position
     side_by_side = channel_lanes(grid) // (per_fold * n)
     side_by_side = side_by_side + (side_by_side == 0)
     packs = _ceil(_ceil(groups, per_fold), side_by_side)
-    return packs * _ceil(n, channel_lanes(grid)) * _ceil(positions, grid.pixels)  # type: ignore[no-any-return]
+    depth = _ceil(per_fold * n, channel_lanes(grid)) * _ceil(positions, grid.pixels)
+    return packs * depth  # type: ignore[no-any-return]
 
 
 def _ceil(size: Sizes, unit: Sizes | int) -> Sizes:
@@ -143,50 +177,64 @@ def _repeated(pieces: list[tuple[int, int]]) -> Iterator[int]:
 
 
 def _folds(grid: PeGrid, work: GemmWork, block: BlockShape) -> Iterator[FoldRun]:
-    segments = reduction_segments(grid, work, block)
+    segments, cost = reduction_segments(grid, work, block), step_cost(grid, work)
     if not grid.trims_partial_folds:
-        yield from _untrimmed(grid, work, block, segments)
+        yield from _untrimmed(grid, work, block, segments, cost)
         return
     per_fold = groups_per_fold(work, grid)
-    reduction = [piece for length in _repeated(segments) for piece in _pieces(length, reduction_lanes(grid))]
+    reduction = [piece for length in _repeated(segments) for piece in _pieces(length, reduction_lanes(grid, cost))]
     for groups in _repeated(_pieces(block.groups, per_fold)):
         if grid.dataflow == "output_stationary":
             for positions in _repeated(_pieces(block.positions, position_lanes(grid))):
-                for n in _repeated(_pieces(block.channels, grid.columns)):
+                for n in _repeated(_pieces(block.channels, channel_lanes(grid, cost))):
                     for length in _repeated(segments):
-                        yield FoldRun(1, length, -(-positions // grid.pixels), n)
+                        yield FoldRun(1, pe_depth(length, cost), -(-positions // grid.pixels), min(n, grid.columns))
         elif grid.dataflow == "input_stationary":
+            streamed = groups * -(-block.channels // cost.channels)
             for positions in _repeated(_pieces(block.positions, position_lanes(grid))):
                 for count, k in reduction:
-                    yield FoldRun(count, groups * block.channels, groups * k, -(-positions // grid.pixels))
+                    yield FoldRun(count, streamed, pe_depth(groups * k, cost), -(-positions // grid.pixels))
         else:
             streamed = -(-block.positions // grid.pixels)
-            for n in _repeated(_pieces(block.channels, channel_lanes(grid))):
+            for n in _repeated(_pieces(block.channels, channel_lanes(grid, cost))):
                 for count, k in reduction:
-                    rows, columns = (n, k) if grid.dataflow == "dot_product" else (groups * k, groups * n)
+                    depth, pes = pe_depth(groups * k, cost), min(groups * n, channel_lanes(grid))
+                    rows, columns = (pes, depth) if grid.dataflow == "dot_product" else (depth, pes)
                     yield FoldRun(count, streamed, rows, columns)
 
 
+def pe_depth(k: int, cost: StepCost) -> int:
+    """PEs, or streamed steps of one PE, that so many reduction steps take.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> pe_depth(10, StepCost(reduction=Fraction(4))), pe_depth(10, StepCost(reduction=Fraction(1, 9)))
+    (3, 90)
+    """
+    return -(-k * cost.reduction.denominator // cost.reduction.numerator)
+
+
 def _untrimmed(
-    grid: PeGrid, work: GemmWork, block: BlockShape, segments: list[tuple[int, int]]
+    grid: PeGrid, work: GemmWork, block: BlockShape, segments: list[tuple[int, int]], cost: StepCost
 ) -> Iterator[FoldRun]:
     """Folds that all occupy the whole grid, so that only their streamed lengths tell them apart."""
-    rows, columns, lanes = grid.rows, grid.columns, reduction_lanes(grid)
+    rows, columns, lanes = grid.rows, grid.columns, reduction_lanes(grid, cost)
     position_folds = -(-block.positions // position_lanes(grid))
-    channel_folds = -(-block.channels // channel_lanes(grid))
+    channel_folds = -(-block.channels // channel_lanes(grid, cost))
     if grid.dataflow == "output_stationary":
         tiles = block.groups * position_folds * channel_folds
         if len(segments) == 1:
-            yield FoldRun(tiles * segments[0][0], segments[0][1], rows, columns)
+            yield FoldRun(tiles * segments[0][0], pe_depth(segments[0][1], cost), rows, columns)
             return
         for _ in range(tiles):
             for count, length in segments:
-                yield FoldRun(count, length, rows, columns)
+                yield FoldRun(count, pe_depth(length, cost), rows, columns)
         return
     reduction_folds = sum(count * -(-length // lanes) for count, length in segments)
     if grid.dataflow == "input_stationary":
         for count, groups in _pieces(block.groups, groups_per_fold(work, grid)):
-            yield FoldRun(count * position_folds * reduction_folds, groups * block.channels, rows, columns)
+            yield FoldRun(count * position_folds * reduction_folds, groups * channel_folds, rows, columns)
         return
     packs = -(-block.groups // groups_per_fold(work, grid))
     yield FoldRun(packs * channel_folds * reduction_folds, -(-block.positions // grid.pixels), rows, columns)
@@ -201,7 +249,7 @@ def operand_reads(grid: PeGrid, work: GemmWork, block: BlockShape) -> tuple[int,
     weights = block.groups * block.n * block.k
     inputs = block.groups * block.positions * block.k
     position_folds = -(-block.positions // position_lanes(grid))
-    channel_folds = -(-block.channels // channel_lanes(grid))
+    channel_folds = -(-block.channels // channel_lanes(grid, step_cost(grid, work)))
     if grid.dataflow == "output_stationary":
         return weights * position_folds, inputs * channel_folds
     if grid.dataflow == "input_stationary":
@@ -216,5 +264,5 @@ def accumulator_updates(grid: PeGrid, work: GemmWork, block: BlockShape) -> int:
     sums = block.groups * block.positions * block.channels
     if grid.dataflow == "output_stationary":
         return sums * sum(count for count, _ in segments)
-    lanes = reduction_lanes(grid)
+    lanes = reduction_lanes(grid, step_cost(grid, work))
     return sums * sum(count * -(-length // lanes) for count, length in segments)

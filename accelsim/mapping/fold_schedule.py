@@ -1,19 +1,22 @@
 """Where and when a compute step adds a given product: which fold, which PE, which cycle.
 
 Cycles count from the start of the step's first stream. A fold f starts at ``starts[f]``; inside it, with t the place of the
-operand in the stream,
+operand in the stream and c the cycles that a step keeps the PEs busy (1, but for some precision kinds), so that
+``u = t * c + c - 1``,
 
 =================  ==============================================  ===============================================
 dataflow           product on PE (row, column)                     column (row) sum into the accumulator
 =================  ==============================================  ===============================================
-systolic           starts[f] + t + row * h_r + column * h_c        starts[f] + t + (R - 1) * h_r + column * h_c + e
+systolic           starts[f] + u + row * h_r + column * h_c        starts[f] + u + (R - 1) * h_r + column * h_c + e
 output stationary  the same                                        the PE's own: the same
-dot_product        starts[f] + t                                   starts[f] + t + D + e
+dot_product        starts[f] + u                                   starts[f] + u + D + e
 =================  ==============================================  ===============================================
 
 h_r, h_c are registers per hop, e extra stages, D stages of the adder tree; all agree with `accelsim.mapping.fold`: the last
-of these cycles is the last before the step's end. A bias is preloaded as the fold that first uses it starts. A stream that
-the buffers' ports slow down is stretched evenly over its folds.
+of these cycles is the last before the step's end. Groups that share a fold have their reduction steps one behind the other;
+channels of a fold beyond the PEs side by side begin again with the first of them. A bias passes the accumulator's register
+in the cycle of the first addition to it. A stream that the buffers' ports slow down is stretched evenly over its folds. The
+tests hold all of this against the registers of `accelsim.machine.stepped`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.hardware.pe_grid import PeGrid
+from accelsim.hardware.step_cost import StepCost
 from accelsim.mapping.fold import fold_starts
 from accelsim.mapping.fold_plan import (
     BlockShape,
@@ -35,6 +39,7 @@ from accelsim.mapping.fold_plan import (
     position_lanes,
     reduction_lanes,
     reduction_segments,
+    step_cost,
 )
 from accelsim.mapping.lowering import GemmWork
 from accelsim.numerics.addition_order import AdditionKind, AdditionOrder
@@ -61,7 +66,7 @@ def addition_order(grid: PeGrid, work: GemmWork, block: BlockShape) -> AdditionO
     kind = _KINDS[grid.dataflow]
     if kind == "products":
         return AdditionOrder(kind, tuple(segments))
-    lanes = reduction_lanes(grid)
+    lanes = reduction_lanes(grid, step_cost(grid, work))
     return AdditionOrder(kind, tuple(min(lanes, length - first) for length in segments for first in range(0, length, lanes)))
 
 
@@ -74,6 +79,10 @@ class Places(NamedTuple):
     rows: Numbers
     columns: Numbers
     cycles: Numbers
+
+    def chosen(self, which: NDArray[np.bool_]) -> Places:
+        """Those of some of the additions."""
+        return Places(self.rows[which], self.columns[which], self.cycles[which])
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,13 @@ class FoldSchedule:
         return addition_order(self.grid, self.work, self.block)
 
     @cached_property
+    def _cost(self) -> StepCost:
+        return step_cost(self.grid, self.work)
+
+    @cached_property
     def _starts(self) -> Numbers:
-        starts = np.asarray(fold_starts(self.grid, fold_runs(self.grid, self.work, self.block)), dtype=np.int64)
+        runs = fold_runs(self.grid, self.work, self.block)
+        starts = np.asarray(fold_starts(self.grid, runs, self._cost), dtype=np.int64)
         return starts + self.lag_cycles * np.arange(starts.size) // max(1, starts.size - 1)
 
     @cached_property
@@ -107,34 +121,31 @@ class FoldSchedule:
 
     def places(self, groups: Numbers, m: Numbers, n: Numbers, k: Numbers, on_wires: NDArray[np.bool_]) -> Places:
         """Of additions to outputs (group, m, n) at step k; all count from the block's first, k = -1 is the bias."""
-        grid, lanes = self.grid, position_lanes(self.grid)
-        is_bias, k = k < 0, np.maximum(k, 0)
+        grid, work, cost, lanes = self.grid, self.work, self._cost, position_lanes(self.grid)
+        side, pes = channel_lanes(grid, cost), channel_lanes(grid)
+        k = np.maximum(k, 0)
         pieces = np.searchsorted(self._order.starts, k, side="right") - 1
-        depth = k - self._order.starts[pieces]
-        per_fold = groups_per_fold(self.work, grid)
-        pack, member = np.divmod(groups, per_fold)
-        first_row = member * (self.work.channels if grid.reduction == "channels" else self.work.k)
-        channel_folds = -(-self.block.channels // channel_lanes(grid))
-        position_folds = -(-self.block.positions // lanes)
+        depth, steps = k - self._order.starts[pieces], np.asarray(self._order.pieces, dtype=np.int64)[pieces]
+        pack, member = np.divmod(groups, groups_per_fold(work, grid))
+        channel_folds, position_folds = -(-self.block.channels // side), -(-self.block.positions // lanes)
+        along = (member * steps + depth) * cost.reduction.denominator // cost.reduction.numerator
         count = len(self._order.pieces)
         if grid.dataflow == "output_stationary":
-            fold = ((groups * position_folds + m // lanes) * channel_folds + n // grid.columns) * count + pieces
-            rows, columns, t = m % lanes // grid.pixels, n % grid.columns, depth
+            fold = ((groups * position_folds + m // lanes) * channel_folds + n // side) * count + pieces
+            rows, columns, t = m % lanes // grid.pixels, n % side % pes, along
         elif grid.dataflow == "input_stationary":
             fold = (pack * position_folds + m // lanes) * count + pieces
-            rows, columns = first_row + depth, m % lanes // grid.pixels
-            t = member * self.block.channels + n
+            rows, columns = along, m % lanes // grid.pixels
+            t = member * -(-self.block.channels // cost.channels) + n // cost.channels
         else:
-            fold = (pack * channel_folds + n // channel_lanes(grid)) * count + pieces
+            fold = (pack * channel_folds + n // side) * count + pieces
             t = m // grid.pixels
-            first_column = member * (self.work.n + self.work.sum_channels)
-            rows, columns = first_row + depth, first_column + n % channel_lanes(grid)
+            rows, columns = along, (member * (work.n + work.sum_channels) + n % side) % pes
             if grid.dataflow == "dot_product":
-                rows, columns = columns, depth
-        return self._timed(fold, t, rows, columns, on_wires, is_bias)
+                rows, columns = columns, along
+        return self._timed(fold, t * cost.cycles + cost.cycles - 1, rows, columns, on_wires)
 
-    def _timed(self, fold: Numbers, t: Numbers, rows: Numbers, columns: Numbers, on_wires: NDArray[np.bool_],
-               is_bias: NDArray[np.bool_]) -> Places:
+    def _timed(self, fold: Numbers, t: Numbers, rows: Numbers, columns: Numbers, on_wires: NDArray[np.bool_]) -> Places:
         grid, start = self.grid, self._starts[fold]
         if grid.dataflow == "dot_product":
             cycles, columns = start + t + grid.adder_tree_stages + grid.extra_stages, np.full_like(columns, -1)
@@ -146,4 +157,4 @@ class FoldSchedule:
             else:
                 at_edge = start + t + (self._rows[fold] - 1) * grid.registers_per_row_hop + skew + grid.extra_stages
                 cycles, rows = np.where(on_wires, on_pe, at_edge), np.where(on_wires, rows, -1)
-        return Places(rows, columns, np.where(is_bias, start, cycles))
+        return Places(rows, columns, cycles)

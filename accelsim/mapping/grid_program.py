@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.memory import Operand
+from accelsim.hardware.precision_codebook import CodebookPrecision
 from accelsim.mapping.fold import StreamTiming, stream_timing
-from accelsim.mapping.fold_plan import BlockShape, accumulator_updates, fold_runs, operand_reads
+from accelsim.mapping.fold_plan import BlockShape, accumulator_updates, fold_runs, operand_reads, step_cost
 from accelsim.mapping.footprint import Footprint, Positions, input_footprint, output_footprint, weight_footprint
 from accelsim.mapping.lowering import GemmWork, lower
 from accelsim.mapping.placement import IN_DRAM, Placement
@@ -146,7 +147,16 @@ class _GridProgramBuilder:
         shapes = [self._block_shape(tile) for tile in self.tiles] if summed else []
         return QuantizationCounts(
             sum_macs=self.work.sum_macs, row_sum_additions=sum(s.groups * s.positions * s.k for s in shapes),
-            corrected_sums=drained if is_asymmetric else 0, rescaled_sums=drained - outputs)
+            corrected_sums=drained if is_asymmetric else 0, rescaled_sums=drained - outputs,
+            codebook_reads=self._codebook_reads())
+
+    def _codebook_reads(self) -> int:
+        """One for each index of weights that the grid reads; neighbouring weights that share one come together."""
+        precision = self.accelerator.pe_grid.precision
+        if not isinstance(precision, CodebookPrecision):
+            return 0
+        weights = (operand_reads(self.accelerator.pe_grid, self.work, self._block_shape(tile))[0] for tile in self.tiles)
+        return sum(-(-count // precision.vector_length) for count in weights)
 
     def _steps(self) -> list[Step]:
         steps: list[Step] = []
@@ -239,7 +249,7 @@ class _GridProgramBuilder:
             grid, work = self.accelerator.pe_grid, self.work
             weights, inputs = operand_reads(grid, work, shape)
             costs = self._costs[shape] = _BlockCosts(
-                timing=stream_timing(grid, fold_runs(grid, work, shape)),
+                timing=stream_timing(grid, fold_runs(grid, work, shape), step_cost(grid, work)),
                 weight_read_bytes=-(-weights * work.weight_bits // 8),
                 input_read_bytes=-(-inputs * work.input_bits // 8),
                 accumulator_updates=accumulator_updates(grid, work, shape),

@@ -153,9 +153,9 @@ class Mapper:
             raise MappingError(f"expected at most 2^53 MACs, got {layer.macs}", field=layer.name)
         precision = self.accelerator.pe_grid.precision
         if precision.executed_bits(weight_bits=layer.weight_bits, input_bits=layer.input_bits) is None:
-            raise MappingError(
-                f"expected operands of at most {precision.weight_bits}-bit weights and {precision.input_bits}-bit inputs on "
-                f"{self.accelerator.name}, got {layer.weight_bits} and {layer.input_bits}", field=layer.name)
+            limits = " or ".join(f"{weights}-bit weights and {inputs}-bit inputs" for weights, inputs in precision.limits)
+            raise MappingError(f"expected operands of at most {limits} on {self.accelerator.name}, "
+                               f"got {layer.weight_bits} and {layer.input_bits}", field=layer.name)
 
     def _nothing_fits(
         self, layer: Layer, every: Candidates, estimate: Estimate, placement: Placement

@@ -15,6 +15,7 @@ from accelsim.hardware.memory import Buffer
 from accelsim.report.palette import GREY, INK, MUTED, OPERANDS, PINK, PURPLE, YELLOW
 from accelsim.report.pe_grid_drawing import draw_pe_grid, flow_of, has_lanes_at_right
 from accelsim.report.svg import Drawing, fit
+from accelsim.report.wording import precision_text
 from accelsim.units import format_scaled, format_size
 
 _WIDTH, _HEIGHT = 1240.0, 736.0
@@ -173,7 +174,7 @@ def _draw_buffer(drawing: Drawing, box: _Box, name: str, buffer: Buffer) -> None
 def _draw_grid(drawing: Drawing, accelerator: Accelerator) -> None:
     grid = accelerator.pe_grid
     draw_pe_grid(drawing, grid, x=_GRID.x, y=_GRID.y, width=_GRID.width, height=_GRID.height)
-    precision, x = grid.precision, _GRID.middle[0] + 18
+    x = _GRID.middle[0] + 18
     drawing.text(
         x,
         _CHIP.y + 26,
@@ -183,7 +184,7 @@ def _draw_grid(drawing: Drawing, accelerator: Accelerator) -> None:
         is_bold=True,
     )
     lines = (
-        f"{grid.dataflow.replace('_', ' ')}, {precision.weight_bits}-bit × {precision.input_bits}-bit",
+        f"{grid.dataflow.replace('_', ' ')}, {precision_text(grid.precision)}",
         f"{accelerator.peak_macs_per_cycle:,} MACs/cycle = "
         f"{format_scaled(accelerator.peak_macs_per_cycle * accelerator.clock_hz, 'MAC/s')}",
     )

@@ -35,7 +35,7 @@ def headlines(result: NetworkResult) -> list[Headline]:
         Headline(
             "Utilization",
             share_text(result.utilization, 1),
-            f"of {result.accelerator.peak_macs_per_cycle:,} MACs/cycle",
+            f"of {_peaks(result)} MACs/cycle",
         ),
         Headline(
             "DRAM traffic",
@@ -45,6 +45,13 @@ def headlines(result: NetworkResult) -> list[Headline]:
         Headline("MACs", format_scaled(result.macs, "").strip(), f"in {len(result.layers)} layers"),
     ]
     return [*numbers, *_overflows(result)] if result.has_values else numbers
+
+
+def _peaks(result: NetworkResult) -> str:
+    """The grid's peak; its range where layers of other widths have another."""
+    peaks = {layer.peak_macs_per_cycle for layer in result.layers if layer.macs} or {result.accelerator.peak_macs_per_cycle}
+    lowest, highest = f"{min(peaks):,}", f"{max(peaks):,}"
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
 def _overflows(result: NetworkResult) -> list[Headline]:

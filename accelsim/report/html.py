@@ -104,7 +104,7 @@ def _row(result: NetworkResult, layer: LayerResult) -> dict[str, Any]:
         Cell(short_name(layer.name, longest=32), layer.name, False),
         Cell(layer.kind, layer.kind, False),
         Cell(layer.shape, layer.shape, False),
-        Cell(f"{layer.weight_bits}/{layer.input_bits}/{layer.output_bits}", layer.weight_bits),
+        Cell(_widths(layer), layer.weight_bits),
         Cell(format_scaled(layer.macs, "").strip() if layer.macs else "–", layer.macs),
         Cell(f"{layer.total_cycles:,}", layer.total_cycles),
         Cell(format_time(time_us), layer.total_cycles),
@@ -126,6 +126,12 @@ def _row(result: NetworkResult, layer: LayerResult) -> dict[str, Any]:
         "stalls": stalls,
         "title": f"{layer.name}; mapping: {layer.mapping or '–'}",
     }
+
+
+def _widths(layer: LayerResult) -> str:
+    """Of weights, inputs and outputs; and those of the multipliers where they are wider."""
+    widths = f"{layer.weight_bits}/{layer.input_bits}/{layer.output_bits}"
+    return f"{widths} as {layer.executed_weight_bits}/{layer.executed_input_bits}" if layer.runs_wider else widths
 
 
 def _strip(layer: LayerResult) -> list[dict[str, Any]]:
@@ -163,6 +169,8 @@ def describe(accelerator: Accelerator) -> list[tuple[str, str]]:
 def _flat(value: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [entry for key, inner in value.items() for entry in _flat(inner, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [entry for place, item in enumerate(value) for entry in _flat(item, f"{path}.{place}")]
     if isinstance(value, list):
         return [(path, ", ".join(map(str, value)))]
     return [(path, _plain(value))]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from accelsim.report.fitted_table import Justify, fitted_table
-from accelsim.report.wording import energy_text, share_text, stall_label
+from accelsim.report.wording import energy_text, share_text, stall_label, widths_text
 from accelsim.results.layer_result import LayerResult
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_scaled, format_size
@@ -68,7 +68,7 @@ def _cells(layers: Sequence[LayerResult], name: str, result: NetworkResult) -> d
     return {
         "layer": name,
         "kind": layers[0].kind if is_single else "",
-        "bits": f"{layers[0].weight_bits}/{layers[0].input_bits}" if is_single else "",
+        "bits": widths_text(layers[0]) if is_single else "",
         "MACs": format_scaled(macs, "").strip() if macs else "–",
         "cycles": f"{cycles:,}",
         "share": share_text(cycles, result.total_cycles),

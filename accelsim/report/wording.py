@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.precision_fixed import FixedPrecision
+from accelsim.hardware.precision_kind import PrecisionKind
+from accelsim.results.layer_result import LayerResult
 from accelsim.units import format_energy, format_scaled
 
 _CYCLES = {
@@ -113,6 +116,26 @@ def registers_text(accelerator: Accelerator) -> str:
     if wires == bits:
         return f"accumulators and wires of {bits} bits that {rule}"
     return f"accumulators of {bits} bits and wires of {wires} bits that {rule}"
+
+
+def widths_text(layer: LayerResult) -> str:
+    """Widths of a layer's weights and inputs, and those at which the PEs multiply where they are wider: "3/3 as 4/4"."""
+    own = f"{layer.weight_bits}/{layer.input_bits}"
+    return f"{own} as {layer.executed_weight_bits}/{layer.executed_input_bits}" if layer.runs_wider else own
+
+
+def precision_text(precision: PrecisionKind) -> str:
+    """What a PE multiplies, in a few words.
+
+    >>> from accelsim.hardware.precision_bit_fusion import BitFusionPrecision
+    >>> from accelsim.hardware.precision_fixed import FixedPrecision
+    >>> precision_text(FixedPrecision()), precision_text(BitFusionPrecision(kind="bit_fusion"))
+    ('8-bit × 8-bit', 'bit fusion 8 × 8')
+    """
+    weight_bits, input_bits = precision.native_bits
+    if isinstance(precision, FixedPrecision):
+        return f"{weight_bits}-bit × {input_bits}-bit" + (", gated" if precision.gated else "")
+    return f"{precision.kind.replace('_', ' ')} {weight_bits} × {input_bits}"
 
 
 def short_name(name: str, *, longest: int = 28) -> str:

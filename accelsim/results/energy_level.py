@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: Component of a result's energy -> level.
 _LEVELS = {
-    "multipliers": "grid", "adders": "grid", "registers": "grid", "accumulators": "accumulators",
+    "multipliers": "grid", "adders": "grid", "registers": "grid", "codebook": "grid", "accumulators": "accumulators",
     "requantizer": "vector", "vector_unit": "vector", "dram": "dram", "leakage": "leakage",
 }
 

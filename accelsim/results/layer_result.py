@@ -31,8 +31,8 @@ class LayerResult:
     peak_buffer_bytes : largest occupancy by buffer name; a weight tile prefetched for the next layer counts there.
     counts : what happened how often.
     energy_pj : by component ("multipliers", "adders", "registers", "accumulators", "requantizer", "vector_unit",
-        "buffers.<name>", "dram", "leakage"), in the energy table's unit.
-    peak_macs_per_cycle : the grid's peak at this layer's operand widths.
+        "buffers.<name>", "dram", "leakage"; with weights from a table "codebook"), in the energy table's unit.
+    peak_macs_per_cycle : the grid's peak at this layer's operand widths, an int where it is whole.
     quantization : what it did only because of how it is quantized: asymmetric weights, several scales a channel.
     values : what its integers did, in a run that carried them.
     """
@@ -55,7 +55,7 @@ class LayerResult:
     peak_buffer_bytes: Mapping[str, int]
     counts: Counts
     energy_pj: Mapping[str, float]
-    peak_macs_per_cycle: int
+    peak_macs_per_cycle: float
     quantization: QuantizationCounts = field(default_factory=QuantizationCounts)
     values: LayerValues | None = None
 
@@ -67,6 +67,22 @@ class LayerResult:
     def macs(self) -> int:
         """Those of the layer itself; `counts.macs` has those of channels of ones too."""
         return self.counts.macs - self.quantization.sum_macs
+
+    @property
+    def executed_weight_bits(self) -> int:
+        """Width at which the PEs multiplied the weights."""
+        return self.counts.mac_weight_bits
+
+    @property
+    def executed_input_bits(self) -> int:
+        """Width at which the PEs multiplied the inputs."""
+        return self.counts.mac_input_bits
+
+    @property
+    def runs_wider(self) -> bool:
+        """Whether the PEs multiplied wider operands than the layer has."""
+        is_wider = self.executed_weight_bits > self.weight_bits or self.executed_input_bits > self.input_bits
+        return self.counts.macs > 0 and is_wider
 
     @property
     def total_energy_pj(self) -> float:

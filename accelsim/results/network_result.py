@@ -133,6 +133,9 @@ class NetworkResult:
         row: dict[str, Any] = {
             "layer": layer.name, "kind": layer.kind, "shape": layer.shape, "unit": layer.unit,
             "weight_bits": layer.weight_bits, "input_bits": layer.input_bits, "output_bits": layer.output_bits,
+            "executed_weight_bits": layer.executed_weight_bits if layer.counts.macs else 0,
+            "executed_input_bits": layer.executed_input_bits if layer.counts.macs else 0,
+            "peak_macs_per_cycle": layer.peak_macs_per_cycle,
             "macs": layer.macs, "vector_operations": counts.vector_operations,
             "start_cycle": layer.start_cycle, "total_cycles": layer.total_cycles,
             "latency_us": cycles_to_us(layer.total_cycles, clock_hz=self.accelerator.clock_hz),

@@ -17,9 +17,11 @@ class QuantizationCounts:
     corrected_sums : accumulators from which the requantizer subtracted z_w times such a sum, read for each of them.
     rescaled_sums : partial sums of scale groups that passed the requantizer before their output's last; part of
         `Counts.requantized_outputs`.
+    codebook_reads : indices of weights that were decoded from a table on their way into the grid.
     """
 
     sum_macs: int = 0
     row_sum_additions: int = 0
     corrected_sums: int = 0
     rescaled_sums: int = 0
+    codebook_reads: int = 0

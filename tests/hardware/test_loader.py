@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from accelsim.errors import HardwareError
-from accelsim.hardware import load_accelerator, load_energy_table, parse_accelerator
+from accelsim.hardware import load_accelerator, load_energy_table, parse_accelerator, preset_path
 from accelsim.numerics.register import Register
 from accelsim.numerics.rule import Rule
 
@@ -96,7 +96,9 @@ def test_valid_description_is_read() -> None:
     ("weight_stationary", "wieght_stationary",
      "npu.yaml:7: pe_grid.dataflow: expected one of weight_stationary, output_stationary, input_stationary, "
      'dot_product, got "wieght_stationary" (did you mean "weight_stationary"?)'),
-    ("kind: fixed", "kind: magic", 'npu.yaml:8: pe_grid.precision.kind: expected fixed, got "magic"'),
+    ("kind: fixed", "kind: magic",
+     "npu.yaml:8: pe_grid.precision.kind: expected one of fixed, subword, bit_fusion, bit_serial, binary, ternary, "
+     'shift_add, codebook, float, got "magic"'),
     ("weight_bits: 8", "weight_bits: 33",
      "npu.yaml:8: pe_grid.precision.weight_bits: expected at most 32, got 33"),
     ("schema_version: 1", "schema_version: 2",
@@ -267,7 +269,7 @@ def test_file_with_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Path)
 def test_unknown_preset_names_the_nearest_and_all() -> None:
     with pytest.raises(HardwareError) as caught:
         load_accelerator("edge16x16")
+    shipped = sorted(path.stem for path in preset_path("edge_16x16").parent.glob("*.yaml"))
     assert str(caught.value) == (
         'expected the name of a shipped accelerator or the path of a .yaml file, got "edge16x16" (did you mean '
-        '"edge_16x16"?); shipped are edge_16x16, ethos_u55_128, gemmini_16x16, nvdla_full, nvdla_small, '
-        "scalesim_128x128, tpu_v1, whitepaper_4x4")
+        f'"edge_16x16"?); shipped are {", ".join(shipped)}')

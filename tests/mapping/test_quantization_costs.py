@@ -281,6 +281,23 @@ def test_the_cost_model_reserves_the_room_and_counts_the_steps_of_quantized_laye
     assert int(estimate.steps[index]) == sum(isinstance(step, Compute) for step in program.steps)
 
 
+def test_k_ranges_that_scale_groups_shift_across_kernel_positions_get_the_room_of_a_whole_window():
+    """Scale groups of 3 over 4 channels: ranges of 2 begin at 0, 2, 3, 5, ..., and the one at 3 has two kernel positions."""
+    operation = Convolution(batch=1, in_channels=4, out_channels=1, in_size=(3, 3), kernel=(3, 2), stride=(1, 1),
+                            pads=(1, 1, 1, 1))
+    layer = Layer("conv", operation, (Tensor("x", (1, 4, 3, 3), 8),), Tensor("y", operation.out_shape, 8),
+                  weights=Tensor("w", (1, 4, 3, 2), 8, is_constant=True), weight_scale_groups=8)
+    edge, work = load_accelerator("edge_16x16"), lower(layer)
+    every = candidates(work, edge.pe_grid, is_fine=True)
+    traffic = TrafficCost(dram_pj_per_byte=1.0, idle_pj_per_cycle=0.0, buffer_pj_per_byte={"scratchpad": 1.0})
+    reserved = CostModel(work, edge, IN_DRAM, loads_inputs=True, traffic=traffic).estimate(every).region_bytes["scratchpad"]
+    shifted = [index for index in range(len(every)) if every.tiling(index).k == 2]
+    assert shifted
+    for index in shifted:
+        program = build_grid_program(layer, every.tiling(index), edge)
+        assert sum(program.region_bytes.values()) <= reserved[index]
+
+
 def test_the_choice_for_a_quantized_layer_is_within_a_twentieth_of_the_best_of_all_candidates():
     edge = with_changes(load_accelerator("edge_16x16"), {
         "memory.buffers.scratchpad.capacity": "24 KiB", "accumulators.entries": 512})

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from accelsim.errors import NumericsError
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.machine.grid_times import GridTimes
 from accelsim.machine.values.carrier import Carrier
 from accelsim.machine.values.grid_layer import GridLayer, grid_layer
 from accelsim.machine.values.grid_operands import GridOperands
+from accelsim.machine.values.stepped_grid import SteppedGrid
 from accelsim.machine.values.tiled_grid import TiledGrid
 from accelsim.machine.values.trial_grid import TrialGrid
 from accelsim.machine.values.vector_layer import VectorLayer
@@ -42,6 +44,8 @@ class NetworkValues:
     told : of every layer's output; the network's own outputs are kept in any case.
     prepared : grid layers under this accelerator and rule, by name: those that runs of earlier samples prepared are used
         again, new ones are added.
+    times : those of the run. With the stepped engine's, the registers of the grid and the requantizer compute the integers
+        of grid layers, but not where trial widths are asked for.
     fed : outputs by layer that take the place of the run's own, once those have been told: each layer is then fed what
         another runtime computed.
     """
@@ -49,9 +53,10 @@ class NetworkValues:
     def __init__(self, accelerator: Accelerator, network: QuantizedNetwork, inputs: Mapping[str, NDArray[Any]], *,
                  rule: Rule, event_limit: int = 0, tiles_always: bool = False, trial_bits: Sequence[int] = (),
                  told: ToldOutput | None = None, fed: Mapping[str, NDArray[Any]] | None = None,
-                 prepared: dict[str, GridLayer] | None = None) -> None:
+                 prepared: dict[str, GridLayer] | None = None, times: GridTimes | None = None) -> None:
         self._accelerator, self._network, self._rule = accelerator, network, rule
         self._event_limit, self._tiles_always, self._told, self._fed = event_limit, tiles_always, told, fed or {}
+        self._times = times
         self._layers = {layer.name: layer for layer in network.network.layers}
         self._trial_bits = trial_bits
         self._prepared = prepared if prepared is not None else {}
@@ -75,11 +80,15 @@ class NetworkValues:
         grid = self._prepared[layer.name]
         if self._trial_bits:
             return TrialGrid(grid, quantized.output_shape, self._trial_bits)
+        has_resident_inputs = layer.streamed.name in program.placement.resident_inputs
+        keeps_output = program.placement.keeps_output
+        if self._times is not None and self._times.engine == "stepped":
+            return SteppedGrid(grid, self._accelerator, quantized.output_shape, has_resident_inputs=has_resident_inputs,
+                               keeps_output=keeps_output, event_limit=self._event_limit, times=self._times)
         if grid.is_safe and not self._tiles_always:
             return WholeGrid(grid, quantized.output_shape)
-        return TiledGrid(grid, self._accelerator, quantized.output_shape, event_limit=self._event_limit,
-                         has_resident_inputs=layer.streamed.name in program.placement.resident_inputs,
-                         keeps_output=program.placement.keeps_output)
+        return TiledGrid(grid, self._accelerator, quantized.output_shape, has_resident_inputs=has_resident_inputs,
+                         keeps_output=keeps_output, event_limit=self._event_limit)
 
     def _grid_layer(self, layer: Layer, kernel: GridKernel, program: LayerProgram) -> GridLayer:
         grid = self._accelerator.pe_grid

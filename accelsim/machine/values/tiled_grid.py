@@ -15,7 +15,7 @@ from accelsim.hardware.memory import Operand
 from accelsim.machine.values.carrier import Carrier
 from accelsim.machine.values.grid_layer import GridLayer, block_shape, step_order, with_channel_of_ones
 from accelsim.machine.values.overflow_log import Events, OverflowLog
-from accelsim.mapping.fold_schedule import FoldSchedule
+from accelsim.mapping.fold_schedule import FoldSchedule, Places
 from accelsim.mapping.program import Compute, Load, Range, Requantize, Store
 from accelsim.numerics.accumulation import Overflows, accumulate_by_folds, is_safe, preloaded
 from accelsim.numerics.addition_order import AdditionOrder
@@ -45,7 +45,7 @@ class _Tile(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Block:
+class Block:
     """An output block in the accumulators.
 
     `held` are the registers, a channel of ones behind the others if the layer has one; `unlimited` is what they would hold
@@ -69,7 +69,7 @@ class TiledGrid(Carrier):
         self._layer, self._operands, self._shape, self._accelerator = layer, layer.operands, shape, accelerator
         self._has_resident_inputs, self._keeps_output = has_resident_inputs, keeps_output
         self._tiles: dict[Operand, dict[int, _Tile]] = {"weights": {}, "inputs": {}}
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, Block] = {}
         self._known_weights: dict[tuple[Range, ...], BlockWeights] = {}
         self._orders: dict[Range, AdditionOrder] = {}
         self._row_sums: dict[tuple[Range, Range], Integers] = {}
@@ -114,18 +114,23 @@ class TiledGrid(Carrier):
         inputs = self._tile("inputs", (step.groups, step.m, step.k))
         products = BlockProducts(inputs, self._weights(step), largest_input=self._operands.largest_input)
         order = self._order(step)
+        self._add(step, start, products, block, order)
+        sums = layer.row_sums(inputs)
+        if sums is not None:
+            block.row_sums = sums if block.row_sums is None else block.row_sums + sums
+        block.folds += len(order.pieces)
+
+    def _add(self, step: Compute, start: int, products: BlockProducts, block: Block, order: AdditionOrder) -> None:
+        """Add a step's products to the accumulators of a block."""
+        layer = self._layer
         if block.is_clean and is_safe(products, block.held, order=order, accumulator=layer.accumulator, wires=layer.wires):
             self._measure(products, block, order, is_safe=True)
             block.held = block.unlimited
         else:
             self._walk(step, start, products, block, order)
             self._measure(products, block, order, is_safe=False)
-        sums = layer.row_sums(inputs)
-        if sums is not None:
-            block.row_sums = sums if block.row_sums is None else block.row_sums + sums
-        block.folds += len(order.pieces)
 
-    def _walk(self, step: Compute, start: int, products: BlockProducts, block: _Block, order: AdditionOrder) -> None:
+    def _walk(self, step: Compute, start: int, products: BlockProducts, block: Block, order: AdditionOrder) -> None:
         """Add a step's products where something may overflow."""
 
         def told(found: Overflows) -> None:
@@ -136,7 +141,7 @@ class TiledGrid(Carrier):
         block.held = accumulate_by_folds(products, block.held, order=order, accumulator=self._layer.accumulator,
                                          wires=self._layer.wires, told=told)
 
-    def _measure(self, products: BlockProducts, block: _Block, order: AdditionOrder, *, is_safe: bool) -> None:
+    def _measure(self, products: BlockProducts, block: Block, order: AdditionOrder, *, is_safe: bool) -> None:
         """Add a step's products to registers without limits; find how wide they would have to be."""
         layer = self._layer
         if not is_safe or self._reached.running_bits < max(layer.accumulator.bits, layer.wires.bits):
@@ -161,23 +166,29 @@ class TiledGrid(Carrier):
             self._known_weights[wanted] = BlockWeights(integers)
         return self._known_weights[wanted]
 
-    def _preload(self, step: Compute, start: int) -> _Block:
+    def _preload(self, step: Compute, start: int) -> Block:
         """Fill the accumulators of a block with its bias, which may not fit."""
         positions, bias = step.m[1] - step.m[0], self._layer.start(step.groups, step.n, with_ones=bool(step.sum_channels))
         shape, register = (bias.shape[0], positions, bias.shape[2]), self._layer.accumulator
         unlimited = np.broadcast_to(bias, shape)
         low, high = extremes(bias)
         if register.min <= low and high <= register.max:
-            return _Block(step, unlimited, unlimited)
+            return Block(step, unlimited, unlimited)
+        self._record_biases(step, start, bias)
+        return Block(step, np.broadcast_to(preloaded(bias, register), shape), unlimited, is_clean=False)
+
+    def _record_biases(self, step: Compute, start: int, bias: Integers) -> None:
+        """Log biases (G, 1, N) that do not fit into the accumulators."""
+        register, positions = self._layer.accumulator, step.m[1] - step.m[0]
         g, _, n = np.nonzero(register.overflows(bias))
         g, n, m = np.repeat(g, positions), np.repeat(n, positions), np.tile(np.arange(positions), g.size)
         exact, before = bias[g, 0, n], np.full(g.size, -1)
         self._record(step, start, "bias", Overflows(g, m, n, before, np.zeros(g.size, np.bool_), exact,
                                                     preloaded(exact, register)), before)
-        return _Block(step, np.broadcast_to(preloaded(bias, register), shape), unlimited, is_clean=False)
 
-    def _record(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64]) -> None:
-        """Log overflows of one place in a step, with their PEs and cycles."""
+    def _record(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64],
+                places: Places | None = None) -> None:
+        """Log overflows of one place in a step, with their PEs and cycles: those of the fold schedule, if none are given."""
         if self._layer.accumulator.overflow == "error":
             self._refuse(found)
         if step.sum_channels:
@@ -185,18 +196,21 @@ class TiledGrid(Carrier):
             parts: tuple[tuple[Place, NDArray[np.bool_]], ...] = (("row_sum", is_sum), (place, ~is_sum))
             for part, chosen in parts:
                 if chosen.any():
-                    self._log_events(step, start, part, found.chosen(chosen), folds[chosen])
+                    self._log_events(step, start, part, found.chosen(chosen), folds[chosen],
+                                     places.chosen(chosen) if places is not None else None)
         else:
-            self._log_events(step, start, place, found, folds)
+            self._log_events(step, start, place, found, folds, places)
 
-    def _log_events(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64]) -> None:
+    def _log_events(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64],
+                    places: Places | None) -> None:
         group, m, n = found.group + step.groups[0], found.m + step.m[0], found.n + step.n[0]
         self._log.count(place, group, m, n, folds)
         if not self._log.wants(start):
             return
-        lag = max(0, step.port_cycles - step.timing.stream_cycles)
-        schedule = FoldSchedule(self._accelerator.pe_grid, self._operands.work, block_shape(step), lag)
-        places = schedule.places(found.group, found.m, found.n, found.k, found.on_wires)
+        if places is None:
+            lag = max(0, step.port_cycles - step.timing.stream_cycles)
+            schedule = FoldSchedule(self._accelerator.pe_grid, self._operands.work, block_shape(step), lag)
+            places = schedule.places(found.group, found.m, found.n, found.k, found.on_wires)
         k = np.where(found.k < 0, -1, found.k + step.k[0])
         self._log.keep(Events(place, group, m, n, k, places.rows, places.columns, places.cycles + start, found.exact,
                               found.kept))
@@ -213,12 +227,16 @@ class TiledGrid(Carrier):
         if of.sum_channels:  # the position's other channel blocks, which come later, wait for these sums
             self._row_sums[of.groups, of.m] = block.held[..., channels:]
         row_sums = self._row_sums[of.groups, of.m] if self._layer.has_ones else block.row_sums
-        outputs = self._layer.outputs(block.held[..., :channels], row_sums, of.groups, of.n)
+        outputs = self._drained(self._layer.outputs(block.held[..., :channels], row_sums, of.groups, of.n))
         self._finished[step.block] = outputs
         self._written[slice(*of.groups), slice(*of.m), slice(*of.n)] += 1
         self._reached = self._reached.joined(ReachedWidth(1, signed_bits(*extremes(block.unlimited))))
         if self._keeps_output:
             self._put(self._finished.pop(step.block), of.groups, of.m, of.n)
+
+    def _drained(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Outputs (G, M, N) of a block on their way out of the requantizer."""
+        return outputs
 
     def store(self, step: Store) -> None:
         groups, m, n = step.ranges
