@@ -44,7 +44,7 @@ def run_program(
     One `LayerRun` per layer, and the timeline if it was asked for.
     """
     controller = _Controller(accelerator, program, records_timeline=records_timeline, progress=progress, values=values,
-                             times=times or TileTimes(accelerator.requantizer))
+                             times=times or TileTimes(accelerator))
     return controller.run()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
-from accelsim.hardware.requantizer import Requantizer
+from accelsim.hardware.accelerator import Accelerator
 from accelsim.mapping.fold import StreamTiming
 from accelsim.mapping.program import Compute
 
@@ -37,14 +37,14 @@ class TileTimes(GridTimes):
 
     engine: Engine = "tile"
 
-    def __init__(self, requantizer: Requantizer) -> None:
-        self._requantizer = requantizer
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._grid, self._requantizer = accelerator.pe_grid, accelerator.requantizer
 
     def timing(self, layer: str, step: Compute) -> StreamTiming:
         return step.timing
 
     def next_start_cycles(self, layer: str, before: Compute, step: Compute) -> int:
-        return before.timing.next_start_cycles
+        return before.timing.next_start_cycles(self._grid, step.timing)
 
     def requantize_cycles(self, outputs: int) -> int:
         return self._requantizer.latency_cycles + -(-outputs // self._requantizer.lanes)

@@ -21,12 +21,16 @@ one register a hop, which is the form that SCALE-Sim publishes (Samajdar et al. 
 Back to back (overlap full), successive folds start ``max(T, R, swap spacing)`` apart: the next weights shift in behind
 the stream (WS, IS, dot_product), or the last results shift out behind it (OS). Only the first preload and the last tail
 show. A grid with its own `preload_cycles` takes those instead of R.
+
+A short fold behind a longer one waits until its results will find the way out free (`start_interval`): the drain lines of
+an output stationary grid, or the wires down a column where partial folds are trimmed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.hardware.step_cost import StepCost
@@ -54,22 +58,29 @@ class StreamTiming:
     preload_cycles : before the first stream; may hide behind the step before.
     last_start_cycles : from the first stream's start to the last fold's start, when the shadow registers are free again.
     stream_cycles : from the first stream's start until the last operand has entered.
-    next_start_cycles : from the last fold's start to the earliest start of the next step's first.
     tail_cycles : from the last operand's entry to the last result.
     ideal_cycles : cycles in which operands entered, or were worked on bit by bit or in passes.
+    first, last : the folds at its ends, which the steps before and behind have to agree with.
+    cost : of a streamed step.
     """
 
     preload_cycles: int
     last_start_cycles: int
     stream_cycles: int
-    next_start_cycles: int
     tail_cycles: int
     ideal_cycles: int
+    first: FoldRun
+    last: FoldRun
+    cost: StepCost
 
     @property
     def total_cycles(self) -> int:
         """The step alone on an idle grid."""
         return self.preload_cycles + self.stream_cycles + self.tail_cycles
+
+    def next_start_cycles(self, grid: PeGrid, following: StreamTiming) -> int:
+        """From the last fold's start to the earliest start of the first fold of the step behind this one."""
+        return 0 if grid.overlap == "none" else start_interval(grid, self.last, following.first, self.cost)
 
 
 def preload_cycles(grid: PeGrid, *, rows: int) -> int:
@@ -135,18 +146,20 @@ def stream_timing(grid: PeGrid, folds: Iterable[FoldRun], cost: StepCost = ONE_C
     ideal = sum(run.count * run.streamed for run in runs) * cost.cycles
     if grid.overlap == "none":
         serial = sum(run.count * serial_fold_cycles(grid, run, cost) for run in runs)
-        return StreamTiming(0, serial, serial, 0, 0, ideal)
-    last_start = 0
-    for run, following in zip(runs, [*runs[1:], None], strict=True):
-        last_start += (run.count - 1) * _start_interval(grid, run, run, cost)
-        if following is not None:
-            last_start += _start_interval(grid, run, following, cost)
-    last, stream = runs[-1], cost.stream_cycles(runs[-1].streamed)
-    drain = drain_cycles(grid, rows=last.rows, columns=last.columns)
+        return StreamTiming(0, serial, serial, 0, ideal, runs[0], runs[-1], cost)
+    start = end = 0
+    for before, run in pairwise([None, *runs]):
+        assert run is not None
+        if before is not None:
+            start += start_interval(grid, before, run, cost)
+        if run.count > 1:
+            start += (run.count - 1) * start_interval(grid, run, run, cost)
+        # A trimmed fold leaves the grid sooner, perhaps before a larger one in front of it.
+        end = max(end, start + cost.stream_cycles(run.streamed) + tail_cycles(grid, rows=run.rows, columns=run.columns))
+    stream = start + cost.stream_cycles(runs[-1].streamed)
     return StreamTiming(
-        preload_cycles=preload_cycles(grid, rows=runs[0].rows), last_start_cycles=last_start,
-        stream_cycles=last_start + stream, next_start_cycles=max(stream, drain, grid.swap_spacing),
-        tail_cycles=tail_cycles(grid, rows=last.rows, columns=last.columns), ideal_cycles=ideal)
+        preload_cycles=preload_cycles(grid, rows=runs[0].rows), last_start_cycles=start, stream_cycles=stream,
+        tail_cycles=end - stream, ideal_cycles=ideal, first=runs[0], last=runs[-1], cost=cost)
 
 
 def fold_starts(grid: PeGrid, folds: Iterable[FoldRun], cost: StepCost = ONE_CYCLE) -> list[int]:
@@ -166,11 +179,36 @@ def fold_starts(grid: PeGrid, folds: Iterable[FoldRun], cost: StepCost = ONE_CYC
             now += serial_fold_cycles(grid, run, cost)
         else:
             starts.append(now + cost.fixed_cycles)
-            now += _start_interval(grid, run, following, cost) if following is not None else 0
+            now += start_interval(grid, run, following, cost) if following is not None else 0
     return starts
 
 
-def _start_interval(grid: PeGrid, run: FoldRun, following: FoldRun, cost: StepCost) -> int:
-    """From one fold's start to the next one's: its stream, the next preload, its own drain or the swap spacing."""
-    hidden = max(preload_cycles(grid, rows=following.rows), drain_cycles(grid, rows=run.rows, columns=run.columns))
-    return max(cost.stream_cycles(run.streamed), hidden, grid.swap_spacing)
+def start_interval(grid: PeGrid, run: FoldRun, following: FoldRun, cost: StepCost = ONE_CYCLE) -> int:
+    """From a fold's start to the next one's, back to back: its stream, the next preload, the swap spacing, the way out.
+
+    The way out of T and T' streamed cycles, D and D' drain cycles of this fold and the next:
+
+    * Output stationary, the drain lines are busy with one fold for D cycles, on the way out and on the way in alike, so
+      ``max(D, D')``. The next fold's first results follow this one's last: ``T - T' + D``, the last PE's way included. Its
+      results need the drain registers to be free by then.
+    * Down a column of sums, the next fold's first sum follows this one's last; a trimmed fold has a shorter way down.
+
+    Examples
+    --------
+    20 steps, then 1, on 8 rows: results of both would leave at once.
+
+    >>> grid = PeGrid(rows=8, columns=2, dataflow="output_stationary")
+    >>> start_interval(grid, FoldRun(1, 20, 8, 2), FoldRun(1, 1, 8, 2))
+    27
+    """
+    stream = cost.stream_cycles(run.streamed)
+    interval = max(stream, preload_cycles(grid, rows=following.rows), grid.swap_spacing)
+    if grid.dataflow == "output_stationary":
+        own, ahead = (drain_cycles(grid, rows=fold.rows, columns=fold.columns) for fold in (run, following))
+        hop = grid.registers_per_column_hop if grid.drain == "columns" else grid.registers_per_row_hop
+        shorter = stream - cost.stream_cycles(following.streamed)
+        return max(interval, own, ahead, shorter + min(own, ahead), shorter + own + (own - ahead) * hop)
+    if grid.has_column_sums and following.rows < run.rows:
+        first_sum = cost.fixed_cycles + cost.cycles
+        return max(interval, stream + (run.rows - following.rows) * grid.registers_per_row_hop + 1 - first_sum)
+    return interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,20 +28,17 @@ _Key = tuple[tuple[FoldRun, ...], StepCost]
 _MEASURED_SECONDS = 0.05
 
 
-def measured(grid: PeGrid, run: StepRun) -> StreamTiming:
-    """What a run of a step tells the machine.
-
-    Without overlap the whole step is one stream that nothing hides. `next_start_cycles` is left to
-    `SteppedTimes.next_start_cycles`, since it depends on what follows.
-    """
+def measured(grid: PeGrid, runs: Sequence[FoldRun], cost: StepCost, run: StepRun) -> StreamTiming:
+    """What a run of a step's folds tells the machine. Without overlap the whole step is one stream that nothing hides."""
     folds = run.folds
     ideal = sum(fold.last_operand + 1 - fold.first_operand for fold in folds)
     if grid.overlap == "none":
-        return StreamTiming(0, run.total_cycles, run.total_cycles, 0, 0, ideal)
+        return StreamTiming(0, run.total_cycles, run.total_cycles, 0, ideal, runs[0], runs[-1], cost)
     stream = folds[-1].last_operand + 1
     return StreamTiming(
         preload_cycles=folds[0].start - folds[0].load, last_start_cycles=folds[-1].start, stream_cycles=stream,
-        next_start_cycles=0, tail_cycles=1 + max(fold.last_result for fold in folds) - stream, ideal_cycles=ideal)
+        tail_cycles=1 + max(fold.last_result for fold in folds) - stream, ideal_cycles=ideal, first=runs[0], last=runs[-1],
+        cost=cost)
 
 
 class SteppedTimes(GridTimes):
@@ -73,7 +70,7 @@ class SteppedTimes(GridTimes):
     def timing(self, layer: str, step: Compute) -> StreamTiming:
         key = self._key(layer, step)
         if key not in self._timings:
-            self._timings[key] = measured(self._grid, clock_folds(self._grid, *key))
+            self._timings[key] = measured(self._grid, *key, clock_folds(self._grid, *key))
         return self._timings[key]
 
     def next_start_cycles(self, layer: str, before: Compute, step: Compute) -> int:
