@@ -8,6 +8,7 @@
     ├── HardwareError             an accelerator description that is wrong or impossible
     ├── WorkloadError             a model or layer list that cannot be read or is not a network
     │   └── UnsupportedOperatorError   ``--strict`` met an operator that is not simulated
+    ├── QuantizationError         a policy or recipe that is wrong, or that does not go with its network
     ├── MappingError              a layer that fits nowhere on this accelerator
     └── OutputError               a result that cannot be written
 
@@ -68,6 +69,10 @@ class WorkloadError(AccelsimError):
 
 class UnsupportedOperatorError(WorkloadError):
     """``--strict`` met an operator that the simulator does not execute."""
+
+
+class QuantizationError(AccelsimError):
+    """A bit policy or recipe that is wrong, or that does not go with its network."""
 
 
 class MappingError(AccelsimError):

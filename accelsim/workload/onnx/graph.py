@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accelsim.errors import WorkloadError
+from accelsim.numerics.qtype import QType
 from accelsim.workload.onnx.encoding import Encoding
+from accelsim.workload.onnx.true_types import KEY, true_types
 from accelsim.workload.tensor import Shape
 
 if TYPE_CHECKING:
@@ -131,6 +133,7 @@ class Graph:
     bits : width of tensors that are integers in the model, or become integers in it (QuantizeLinear).
     quantized : names of tensors between which and their producer the model rounds to integers.
     parameters : the model's own constants as the file stores them, also the large ones.
+    true_types : zero point -> the type of its tensor's integers, where they ride in a wider one.
     """
 
     nodes: tuple[Node, ...]
@@ -142,6 +145,7 @@ class Graph:
     bits: Mapping[str, int] = field(default_factory=dict)
     quantized: frozenset[str] = frozenset()
     parameters: Mapping[str, TensorProto] = field(default_factory=dict)
+    true_types: Mapping[str, QType] = field(default_factory=dict)
 
 
 def read_graph(model: ModelProto, path: Path) -> Graph:
@@ -167,6 +171,11 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
         else:
             nodes.append(node)
     inputs = {info.name: _graph_input(info) for info in graph.input if info.name not in constants}
+    types = true_types(model, path)
+    for name in types:
+        if name not in constants:
+            raise WorkloadError("expected the zero point of a tensor, found no constant of that name", file=str(path),
+                                field=f"{KEY}: {name}")
     return Graph(
         nodes=_ordered(nodes, {*inputs, *constants}, path),
         inputs=inputs,
@@ -175,6 +184,7 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
         stated=_stated_shapes(graph),
         opsets={opset.domain: opset.version for opset in model.opset_import},
         parameters=parameters,
+        true_types=types,
     )
 
 

@@ -128,6 +128,10 @@ def _folded(layer: Layer, origin: Origin, x: QParams, weights: _Weights,
     for absorbed in origin.nodes[1:]:
         if absorbed.op in CLAMPS:
             continue
+        added = _stated_addend(absorbed, x, weights.qparams, channels, model)
+        if added is not None:
+            bias = added if bias is None else bias + added
+            continue
         factor, addend = _affine(absorbed, channels, model)
         if factor is not None:
             weights = replace(weights, qparams=_scaled(weights.qparams, factor, absorbed, model))
@@ -167,6 +171,15 @@ def _affine(node: Node, channels: int, model: Activations) -> tuple[NDArray[Any]
     return None, value if node.op == "Add" else -value
 
 
+def _stated_addend(node: Node, x: QParams, weight: QParams, channels: int, model: Activations) -> NDArray[Any] | None:
+    """What an operator adds or subtracts, where the model has it as integers in the accumulator's scale."""
+    if node.op not in ("Add", "Sub"):
+        return None
+    name = next(name for name in node.inputs if model.translation.is_constant(name))
+    stated = _stated_bias(name, x, weight, channels, model)
+    return stated if stated is None or node.op == "Add" else -stated.astype(np.int64)
+
+
 def _bias(node: Node, x: QParams, weight: QParams, channels: int, model: Activations) -> NDArray[Any]:
     """Integers in the accumulator's scale: the model's own, or its real numbers rounded to it as onnxruntime does."""
     name = node.inputs[2]
@@ -176,13 +189,23 @@ def _bias(node: Node, x: QParams, weight: QParams, channels: int, model: Activat
             raise model.parameters.error(f"expected a bias of type int32, got {found.dtype.name}", name)
         return _spread(found, channels, name, model)
     beta = float(node.attribute("beta", 1.0)) if node.op == "Gemm" else 1.0
-    if beta == 1.0 and model.parameters.is_quantized(name):
-        constant = model.parameters.quantized(name)
-        own, unit = constant.qparams, x.scale * weight.scale
-        if own.qtype.bits == _INT32.bits and not own.zero_point.any() and np.allclose(own.scale, unit, _SAME_SCALE, 0.0):
-            return _spread(constant.values, channels, name, model)
+    stated = _stated_bias(name, x, weight, channels, model) if beta == 1.0 else None
+    if stated is not None:
+        return stated
     real = model.parameters.array(name).astype(np.float32) * np.float32(beta)
     return _in_accumulator(_spread(real, channels, name, model), x, weight, node, model)
+
+
+def _stated_bias(name: str, x: QParams, weight: QParams, channels: int, model: Activations) -> NDArray[Any] | None:
+    """The integers of a constant that is in the accumulator's scale already; None for any other."""
+    if not model.parameters.is_quantized(name):
+        return None
+    constant = model.parameters.quantized(name)
+    own, unit = constant.qparams, x.scale * weight.scale
+    is_spread = own.scale.ndim and unit.ndim
+    if own.qtype.bits != _INT32.bits or own.zero_point.any() or (is_spread and own.scale.shape != unit.shape):
+        return None
+    return _spread(constant.values, channels, name, model) if np.allclose(own.scale, unit, _SAME_SCALE, 0.0) else None
 
 
 def _spread(values: NDArray[Any], channels: int, name: str, model: Activations) -> NDArray[Any]:

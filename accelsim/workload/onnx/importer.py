@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from accelsim.errors import AccelsimError, WorkloadError
 from accelsim.workload.network import Network
@@ -14,9 +15,12 @@ from accelsim.workload.onnx.file import read_model
 from accelsim.workload.onnx.graph import Node, read_graph
 from accelsim.workload.onnx.moves import MOVES, move
 from accelsim.workload.onnx.normal_form import normal_form
-from accelsim.workload.onnx.shapes import complaint, infer_shapes
+from accelsim.workload.onnx.shapes import Shapes, complaint, infer_shapes
 from accelsim.workload.onnx.translation import NotSimulated, Translation
 from accelsim.workload.tensor import Shape
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _TRANSLATORS: dict[str, Callable[[Node, Translation], None]] = {
     "Conv": grid.convolution,
@@ -88,12 +92,27 @@ def translated(
     path: Path, *, batch: int | None, shapes: Mapping[str, Shape], weight_bits: int, input_bits: int
 ) -> Translation:
     """The layers of a model and what they stand for; parameters and errors are those of `import_onnx`."""
-    model = read_model(path)
+    return translated_model(
+        read_model(path), path, batch=batch, shapes=shapes, weight_bits=weight_bits, input_bits=input_bits
+    )
+
+
+def translated_model(
+    model: ModelProto, path: Path, *, batch: int | None, shapes: Mapping[str, Shape], weight_bits: int, input_bits: int
+) -> Translation:
+    """The same for a model in memory; `path` is its name in messages, and where its external data would be."""
     try:
         graph = normal_form(read_graph(model, path))
-        translation = Translation(
-            infer_shapes(graph, path, batch=batch, shapes=shapes), path, weight_bits=weight_bits, input_bits=input_bits
-        )
+        sized = infer_shapes(graph, path, batch=batch, shapes=shapes)
+    except _BREACHES as error:
+        raise WorkloadError(f"not a valid ONNX graph: {error}", file=str(path)) from error
+    return translation_of(sized, path, weight_bits=weight_bits, input_bits=input_bits)
+
+
+def translation_of(shapes: Shapes, path: Path, *, weight_bits: int, input_bits: int) -> Translation:
+    """The same for a graph in normal form with its shapes."""
+    try:
+        translation = Translation(shapes, path, weight_bits=weight_bits, input_bits=input_bits)
     except _BREACHES as error:
         raise WorkloadError(f"not a valid ONNX graph: {error}", file=str(path)) from error
     unknown: set[str] = set()

@@ -22,6 +22,7 @@ import numpy as np
 
 from accelsim.workload.onnx.encoding import Encoding, integer_bits
 from accelsim.workload.onnx.graph import Constant, Graph, Node
+from accelsim.workload.onnx.true_types import clip_bounds
 
 MICROSOFT = "com.microsoft."
 
@@ -37,8 +38,11 @@ class _Rewriting:
     bits: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     quantized: set[str] = field(default_factory=set)
+    clips: dict[str, Node] = field(default_factory=dict)
 
     def zero_point_bits(self, name: str) -> int | None:
+        if name in self.graph.true_types:
+            return self.graph.true_types[name].bits
         constant = self.constants.get(name)
         return integer_bits(constant.element_type) if constant is not None else None
 
@@ -56,7 +60,8 @@ class _Rewriting:
 
 def normal_form(graph: Graph) -> Graph:
     """The graph with every quantized operator replaced by its float form."""
-    rewriting = _Rewriting(graph, constants=dict(graph.constants))
+    rewriting = _Rewriting(graph, constants=dict(graph.constants),
+                           clips={node.outputs[0]: node for node in graph.nodes if node.op == "Clip"})
     for name, constant in graph.constants.items():
         if width := integer_bits(constant.element_type):
             rewriting.bits[name] = width
@@ -117,12 +122,29 @@ def _quantize(node: Node, rewriting: _Rewriting) -> list[Node]:
     rewriting.mark(node.outputs[0], node.input(2), "")
     if width and not rewriting.zero_point_bits(node.input(2)):
         rewriting.bits[node.outputs[0]] = width
-    return [Node("Identity", node.name or f"QuantizeLinear_{node.outputs[0]}", (node.inputs[0],), node.outputs,
+    return [Node("Identity", node.name or f"QuantizeLinear_{node.outputs[0]}", (_unclipped(node, rewriting),), node.outputs,
                  written=_stated(node, element_type))]
+
+
+def _unclipped(node: Node, rewriting: _Rewriting) -> str:
+    """What a QuantizeLinear reads, without the Clip that makes its integers narrower than their type (`true_types`)."""
+    read = node.inputs[0]
+    qtype, clip = rewriting.graph.true_types.get(node.input(2)), rewriting.clips.get(read)
+    if qtype is None or clip is None:
+        return read
+    stated = [rewriting.constants.get(name) for name in (node.input(1), node.input(2), clip.input(1), clip.input(2))]
+    values = [each.value for each in stated if each is not None and each.value is not None and each.value.size == 1]
+    if len(values) != len(stated):
+        return read
+    scale, point, low, high = (value.item() for value in values)
+    low_end, high_end = clip_bounds(float(scale), int(point), qtype)
+    return clip.inputs[0] if np.float32(low) == low_end and np.float32(high) == high_end else read
 
 
 def _dequantize(node: Node, rewriting: _Rewriting) -> list[Node]:
     rewriting.quantized.add(node.outputs[0])
+    if node.input(2) in rewriting.graph.true_types:
+        rewriting.bits[node.inputs[0]] = rewriting.graph.true_types[node.inputs[2]].bits
     return [Node("Identity", node.name or f"DequantizeLinear_{node.outputs[0]}", (node.inputs[0],), node.outputs,
                  encodings=(_stated(node, 0),))]
 

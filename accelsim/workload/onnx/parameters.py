@@ -17,6 +17,7 @@ from accelsim.workload.onnx.encoding import UINT8, Encoding, integer_bits, is_si
 from accelsim.workload.onnx.graph import Graph, Node
 from accelsim.workload.onnx.shapes import reference_value
 from accelsim.workload.onnx.tensor_data import numbers, type_name
+from accelsim.workload.onnx.true_types import KEY
 from accelsim.workload.tensor import Shape
 
 #: What messages say of a tensor that is not quantized.
@@ -165,7 +166,7 @@ class Parameters:
         if element_type and stated and element_type != stated:
             raise self.error(f"expected a zero point of the tensor's type, {type_name(element_type)}, "
                              f"got {type_name(stated)}", encoding.zero_point or name)
-        qtype = self.qtype(element_type or stated or UINT8, name)
+        qtype = self._true_type(encoding, self.qtype(element_type or stated or UINT8, name))
         axis = self._axis(encoding, name, scales, shape)
         try:
             return QParams(scale=scales.astype(np.float64).reshape(-1 if axis is not None else ()), qtype=qtype, axis=axis,
@@ -173,6 +174,13 @@ class Parameters:
         except NumericsError as error:
             field = encoding.zero_point if error.field == "zero_point" else encoding.scale
             raise self.error(error.problem, field) from None
+
+    def _true_type(self, encoding: Encoding, stored: QType) -> QType:
+        """The integers' own type, where they ride in a wider one."""
+        found = self._graph.true_types.get(encoding.zero_point, stored)
+        if found.bits > stored.bits or found.is_signed != stored.is_signed:
+            raise self.error(f"expected a type that {stored.name} holds, got {found.name}", f"{KEY}: {encoding.zero_point}")
+        return found
 
     def qtype(self, element_type: int, name: str) -> QType:
         """The integers of an element type."""

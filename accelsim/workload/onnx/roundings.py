@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from accelsim.numerics.qtype import QType
 from accelsim.workload.onnx.encoding import UINT8, Encoding
 from accelsim.workload.onnx.graph import Constant, Node
 
 #: Scale, zero point and type of a tensor, comparable; None where they are not known, or where there are none.
-Integers = tuple[float, int, int] | None
+Integers = tuple[float, int, int | QType] | None
 
 
 class Roundings:
@@ -25,10 +26,13 @@ class Roundings:
     nodes : of the graph in normal form.
     constants : of the graph.
     views : name of a view -> what it is a view of; read anew on each question, so it may still grow.
+    true_types : of the graph.
     """
 
-    def __init__(self, nodes: Sequence[Node], constants: Mapping[str, Constant], views: Mapping[str, str]) -> None:
+    def __init__(self, nodes: Sequence[Node], constants: Mapping[str, Constant], views: Mapping[str, str],
+                 true_types: Mapping[str, QType]) -> None:
         self._constants = constants
+        self._true_types = true_types
         self._views = views
         self._writers = {name: node for node in nodes for name in node.outputs}
         self._readers: dict[str, list[Node]] = defaultdict(list)
@@ -91,6 +95,8 @@ class Roundings:
         scale, point = self._scalar(encoding.scale), self.zero_point(encoding)
         if scale is None or point is None:
             return None
+        if encoding.zero_point in self._true_types:
+            return scale, point, self._true_types[encoding.zero_point]
         zero = self._constants.get(encoding.zero_point)
         return scale, point, zero.element_type if zero is not None else encoding.element_type or UINT8
 

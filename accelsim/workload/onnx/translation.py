@@ -55,6 +55,7 @@ class Translation:
         self.graph = shapes.graph
         self.path = path
         self.sizes = dict(shapes.sizes)
+        self.element_types = shapes.element_types
         self.weight_bits = weight_bits
         self.input_bits = input_bits
         self.unsupported: Counter[str] = Counter()
@@ -69,7 +70,7 @@ class Translation:
         }
         #: Name of a view -> what it is a view of.
         self.views = views(self.nodes, shapes)
-        self.roundings = Roundings(self.nodes, self.graph.constants, self.views)
+        self.roundings = Roundings(self.nodes, self.graph.constants, self.views, self.graph.true_types)
         self._writers = {name: node for node in self.graph.nodes for name in node.outputs}
         self._readers = Counter(name for node in self.nodes for name in (*node.inputs, *node.captured()))
         self._widths = self._root_widths()

@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from accelsim.errors import NumericsError, UnsupportedOperatorError, WorkloadError
 from accelsim.numerics.grid_kernel import GridKernel
@@ -45,12 +46,16 @@ from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
 from accelsim.workload.onnx.activations import Activations, NotQuantized, Written
 from accelsim.workload.onnx.grid_kernels import grid_kernel
-from accelsim.workload.onnx.importer import network_of, translated
+from accelsim.workload.onnx.importer import network_of, translated, translated_model
 from accelsim.workload.onnx.origin import Origin
 from accelsim.workload.onnx.parameters import Parameters
+from accelsim.workload.onnx.translation import Translation
 from accelsim.workload.onnx.vector_kernels import vector_kernel
 from accelsim.workload.quantized_network import ModelInput, ModelOutput, QuantizedLayer, QuantizedNetwork
 from accelsim.workload.tensor import Shape
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 #: How onnxruntime's CPU kernels requantize.
 RULE = Rule("float32_nearest_even")
@@ -80,6 +85,23 @@ def import_quantized_onnx(
     """
     path = Path(path)
     translation = translated(path, batch=batch, shapes=shapes, weight_bits=_BITS, input_bits=_BITS)
+    return _quantized_network(translation, path, file=str(path))
+
+
+def quantized_network_of(model: ModelProto, name: str, *, batch: int | None = None) -> QuantizedNetwork:
+    """The same for a model in memory, called `name`; it has no file that a runtime could be asked about.
+
+    Raises
+    ------
+    WorkloadError, UnsupportedOperatorError : as `import_quantized_onnx`.
+    """
+    path = Path(name)
+    translation = translated_model(model, path, batch=batch, shapes={}, weight_bits=_BITS, input_bits=_BITS)
+    return _quantized_network(translation, path, file="")
+
+
+def _quantized_network(translation: Translation, path: Path, *, file: str) -> QuantizedNetwork:
+    """What every layer computes; `file` is that of the model, "" if there is none."""
     network = network_of(translation, path)
     if network.unsupported:
         found = ", ".join(f"{name} x{count}" for name, count in network.unsupported.items())
@@ -89,7 +111,7 @@ def import_quantized_onnx(
     layers = {layer.name: _quantized_layer(layer, origins[layer.name], model, path) for layer in network.layers}
     return QuantizedNetwork(
         network=network, layers=layers, inputs=tuple(_inputs(network, model)), outputs=tuple(_outputs(network, model)),
-        rule=RULE, runtime="onnxruntime", path=str(path))
+        rule=RULE, runtime="onnxruntime" if file else "", path=file)
 
 
 def _quantized_layer(layer: Layer, origin: Origin, model: Activations, path: Path) -> QuantizedLayer:

@@ -56,7 +56,7 @@ def views(nodes: Sequence[Node], shapes: Shapes) -> dict[str, str]:
     """Names that are other names for tensors: view -> what it is a view of."""
     found: dict[str, str] = {}
     writers = {name: node for node in nodes for name in node.outputs}
-    roundings = Roundings(nodes, shapes.graph.constants, found)
+    roundings = Roundings(nodes, shapes.graph.constants, found, shapes.graph.true_types)
     for node in nodes:
         if node.inputs and node.outputs and _is_view(node, shapes, writers) and not roundings.changes_integers(node):
             found[node.outputs[0]] = node.inputs[0]

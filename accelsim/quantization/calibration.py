@@ -1,0 +1,79 @@
+"""Ranges of activations: the float network runs over a calibration set, and observers look at its tensors batch by batch.
+
+No activation outlives its batch. Range setters that must see the data more than once (a histogram needs its ends first) make
+the set run again, and then only what they ask for is computed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from accelsim.errors import NumericsError, WorkloadError
+from accelsim.quantization.calibration_set import Batch, CalibrationSet
+from accelsim.quantization.float_model import FloatModel
+from accelsim.quantization.float_session import FloatSession
+from accelsim.quantization.ranges.observer import Observer, Range
+
+#: Told after each batch: batches so far, of all passes as far as that is known, and what is being done.
+Told = Callable[[int, int, str], None]
+
+
+class Observed(Protocol):
+    """What one observer watches: tensors of the float network, whose values count as one."""
+
+    @property
+    def owners(self) -> tuple[str, ...]: ...
+
+
+def observed_ranges(model: FloatModel, observers: Mapping[str, Observer], groups: Mapping[str, Observed],
+                    data: CalibrationSet, told: Told | None = None) -> dict[str, Range]:
+    """The range that each observer finds.
+
+    Parameters
+    ----------
+    model : the network in floating point.
+    observers : by group.
+    groups : the tensors of each group, by its name (`Placement.groups`).
+    data : to calibrate on; read as often as some observer asks.
+    told : for a progress bar.
+
+    Raises
+    ------
+    WorkloadError : what the set raises; NaN or infinities in a tensor.
+    """
+    ranges: dict[str, Range] = {}
+    count, passes = 0, max((observer.passes for observer in observers.values()), default=0)
+    for number in range(1, passes + 1):
+        active = {name: observer for name, observer in observers.items() if observer.passes >= number}
+        tensors = [tensor for name in active for tensor in groups[name].owners]
+        session = FloatSession(model, tensors, reuses_memory=True)
+        for batch in data:
+            _observe(session, batch, active, groups, model)
+            count += 1
+            if told is not None:
+                told(count, max(count, passes * data.batches), f"calibration, pass {number} of {passes}")
+        for name, observer in active.items():
+            observer.end_pass()
+            if observer.passes == number:
+                ranges[name] = observer.range()
+    return ranges
+
+
+def _observe(session: FloatSession, batch: Batch, active: Mapping[str, Observer], groups: Mapping[str, Observed],
+             model: FloatModel) -> None:
+    """One batch for every observer; observers are independent of one another, so that several cores can look."""
+    values = session.run(batch)
+
+    def look(name: str) -> None:
+        for tensor in groups[name].owners:
+            try:
+                active[name].observe(values[tensor])
+            except NumericsError as error:
+                raise WorkloadError(error.problem, file=model.path or None, field=f'tensor "{tensor}"') from None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(look, active):
+            pass

@@ -1,0 +1,1 @@
+"""Float TFLite networks as float ONNX."""

@@ -1,0 +1,1 @@
+"""Which integer each weight becomes: AdaRound, AdaQuant and second-order rounding."""
