@@ -15,7 +15,7 @@ from accelsim.hardware.memory import Buffer
 from accelsim.report.palette import GREY, INK, MUTED, OPERANDS, PINK, PURPLE, YELLOW
 from accelsim.report.pe_grid_drawing import draw_pe_grid, flow_of, has_lanes_at_right
 from accelsim.report.svg import Drawing, fit
-from accelsim.report.wording import precision_text
+from accelsim.report.wording import counted, precision_text, rate_text
 from accelsim.units import format_scaled, format_size
 
 _WIDTH, _HEIGHT = 1240.0, 736.0
@@ -48,7 +48,7 @@ _BUFFERS = _Box(396, 96, 196, 564)
 _GRID = _Box(728, 138, 310, 274)
 _LANES_BELOW = _Box(728, 438, 310, 52)
 _LANES_RIGHT = _Box(1078, 138, 118, 274)
-_REQUANTIZER = _Box(728, 516, 310, 52)
+_REQUANTIZER = _Box(728, 510, 310, 64)
 _VECTOR = _Box(728, 600, 310, 56)
 _TOP_PATH = 76.0
 _CHANNELS = (606.0, 652.0)
@@ -113,9 +113,9 @@ def _draw_outside(drawing: Drawing, accelerator: Accelerator) -> None:
         _DMA,
         "DMA",
         [
-            f"{dma.queues} queue{'s' if dma.queues > 1 else ''}",
+            counted(dma.queues, "queue"),
             f"burst {format_size(dma.burst_bytes)}",
-            f"issue {dma.issue_cycles} cycle{'s' if dma.issue_cycles != 1 else ''}",
+            f"issue {counted(dma.issue_cycles, 'cycle')}",
             dma.arbitration.replace("_", " "),
         ],
         colour=GREY,
@@ -175,29 +175,18 @@ def _draw_grid(drawing: Drawing, accelerator: Accelerator) -> None:
     grid = accelerator.pe_grid
     draw_pe_grid(drawing, grid, x=_GRID.x, y=_GRID.y, width=_GRID.width, height=_GRID.height)
     x = _GRID.middle[0] + 18
-    drawing.text(
-        x,
-        _CHIP.y + 26,
-        f"PE grid {grid.rows} × {grid.columns}" + (f" × {grid.pixels}" if grid.pixels > 1 else ""),
-        size=14,
-        anchor="start",
-        is_bold=True,
-    )
+    size = f"PE grid {grid.rows} × {grid.columns}" + (f" × {grid.pixels} pixels" if grid.pixels > 1 else "")
+    drawing.text(x, _CHIP.y + 26, size, size=14, anchor="start", is_bold=True)
+    weight_bits, input_bits = grid.precision.native_bits
+    peak = accelerator.peak_macs_per_cycle
+    speed = format_scaled(peak * accelerator.clock_hz, "MAC/s")
     lines = (
-        f"{grid.dataflow.replace('_', ' ')}, {precision_text(grid.precision)}",
-        f"{accelerator.peak_macs_per_cycle:,} MACs/cycle = "
-        f"{format_scaled(accelerator.peak_macs_per_cycle * accelerator.clock_hz, 'MAC/s')}",
+        grid.dataflow.replace("_", " "),
+        precision_text(grid.precision),
+        f"{rate_text(peak)} MACs/cycle at {weight_bits}/{input_bits} bits = {speed}",
     )
     for place, line in enumerate(lines):
         drawing.text(x, _CHIP.y + 45 + 17 * place, fit(line, width=_CHIP.right - x - 8, size=12), anchor="start")
-    drawing.text(
-        x,
-        _CHIP.y + 82,
-        f"{grid.pixels} pixels side by side" if grid.pixels > 1 else "",
-        size=11,
-        anchor="start",
-        colour=MUTED,
-    )
 
 
 def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
@@ -211,7 +200,7 @@ def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
     size = f"{lanes} × {accumulators.entries:,} × {accumulators.bits} bits"
     box = _LANES_RIGHT if is_right else _LANES_BELOW
     lines = [
-        f"{lanes} lanes ×",
+        f"{counted(lanes, 'lane')} ×",
         f"{accumulators.entries:,} entries ×",
         f"{accumulators.bits} bits",
         halves,
@@ -248,7 +237,7 @@ def _draw_lanes(drawing: Drawing, accelerator: Accelerator) -> None:
         drawing,
         _REQUANTIZER,
         "Requantizer",
-        [f"{requantizer.lanes} outputs/cycle, latency {requantizer.latency_cycles}, {requantizer.scheme}"],
+        [f"{counted(requantizer.lanes, 'output')}/cycle, latency {requantizer.latency_cycles}", requantizer.scheme],
         colour=PINK,
     )
 
@@ -259,7 +248,7 @@ def _draw_vector_unit(drawing: Drawing, accelerator: Accelerator) -> None:
         drawing,
         _VECTOR,
         "Vector unit",
-        [f"{vector.lanes} lanes, latency {vector.latency_cycles} cycles"],
+        [f"{counted(vector.lanes, 'lane')}, latency {counted(vector.latency_cycles, 'cycle')}"],
         colour=PURPLE,
     )
 

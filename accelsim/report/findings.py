@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelsim.report.quantization_findings import quantization_findings
 from accelsim.report.value_findings import value_findings
-from accelsim.report.wording import component_label, cycles_label, energy_text, share_text, widths_text
+from accelsim.report.wording import component_label, cycles_label, energy_text, share_text, wider_operands_text
 from accelsim.results.network_result import NetworkResult
 from accelsim.results.stalls import STALL_CAUSES
 from accelsim.units import format_scaled, format_time
@@ -18,8 +18,8 @@ def findings(result: NetworkResult) -> list[str]:
     their registers.
     """
     of_integers = value_findings(result)[:1]
-    sentences = [_speed(result), _stalls(result), _longest(result), _bound(result), _widths(result), _energy(result),
-                 *quantization_findings(result), *of_integers]
+    sentences = [_speed(result), _stalls(result), _longest(result), _bound(result), wider_operands_text(result),
+                 _energy(result), *quantization_findings(result), *of_integers]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -65,19 +65,6 @@ def _bound(result: NetworkResult) -> str:
     time = share_text(sum(layer.total_cycles for layer in bound), result.total_cycles)
     are = "layer is" if len(bound) == 1 else "layers are"
     return f"{len(bound)} of {len(result.layers)} {are} memory bound; that is {time} of the time."
-
-
-def _widths(result: NetworkResult) -> str:
-    """Layers whose operands are narrower than what the PEs multiply."""
-    wider = [layer for layer in result.layers if layer.runs_wider]
-    if not wider:
-        return ""
-    counts: dict[str, int] = {}
-    for layer in wider:
-        counts[widths_text(layer)] = counts.get(widths_text(layer), 0) + 1
-    kinds = ", ".join(f"{text} ({count})" if len(counts) > 1 else text for text, count in counts.items())
-    runs = "layer is" if len(wider) == 1 else "layers are"
-    return f"{len(wider)} {runs} multiplied at wider operands, since the PEs have no narrower: weight/input bits {kinds}."
 
 
 def _energy(result: NetworkResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelsim.report.observed_layers import is_trial, observed_layers, overflows_of
-from accelsim.report.wording import energy_text, exact_share_text, power_text, share_text
+from accelsim.report.wording import energy_text, exact_share_text, power_text, rate_text, share_text
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_scaled, format_size, format_time
 
@@ -50,7 +50,7 @@ def headlines(result: NetworkResult) -> list[Headline]:
 def _peaks(result: NetworkResult) -> str:
     """The grid's peak; its range where layers of other widths have another."""
     peaks = {layer.peak_macs_per_cycle for layer in result.layers if layer.macs} or {result.accelerator.peak_macs_per_cycle}
-    lowest, highest = f"{min(peaks):,}", f"{max(peaks):,}"
+    lowest, highest = rate_text(min(peaks)), rate_text(max(peaks))
     return lowest if lowest == highest else f"{lowest} to {highest}"
 
 

@@ -20,7 +20,7 @@ GROUND = "#fefefe"
 
 BLUE, SKY, GREEN, YELLOW = "#0072b2", "#56b4e9", "#009e73", "#f0e442"
 ORANGE, VERMILLION, PINK, GREY = "#e69f00", "#d55e00", "#cc79a7", "#999999"
-PURPLE = "#7e57c2"
+PURPLE, WINE = "#7e57c2", "#882255"
 
 #: Work, then the causes of stalls in the order of `accelsim.results.stalls.STALL_CAUSES`.
 CYCLES: Mapping[str, str] = {
@@ -40,6 +40,7 @@ COMPONENTS: Mapping[str, str] = {
     "multipliers": BLUE,
     "adders": SKY,
     "registers": GREEN,
+    "codebook": WINE,
     "accumulators": YELLOW,
     "requantizer": PINK,
     "vector_unit": PURPLE,

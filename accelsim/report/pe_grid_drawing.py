@@ -10,6 +10,7 @@ from itertools import pairwise
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.report.palette import GREEN, INK, MUTED, OPERANDS
 from accelsim.report.svg import LETTER, Drawing
+from accelsim.report.wording import counted
 
 #: Rows or columns that are drawn one by one; of more, the first ones, dots, and the last.
 MOST_CELLS = 6
@@ -112,8 +113,8 @@ def draw_pe_grid(drawing: Drawing, grid: PeGrid, *, x: float, y: float, width: f
     for centre_x, column in zip(centres_x, columns, strict=True):
         if column is not None:
             _draw_hops(drawing, [(centre_x, place) for place in centres_y], (0.0, side_y / 2), flow.down)
-    drawing.text(x + width / 2, y + height - 8, f"{grid.columns} columns: {flow.columns}", size=11, colour=MUTED)
-    drawing.text(x + 15, y + height / 2, f"{grid.rows} rows: {flow.rows}", size=11, colour=MUTED, turn=-90)
+    drawing.text(x + width / 2, y + height - 8, f"{counted(grid.columns, 'column')}: {flow.columns}", size=11, colour=MUTED)
+    drawing.text(x + 15, y + height / 2, f"{counted(grid.rows, 'row')}: {flow.rows}", size=11, colour=MUTED, turn=-90)
 
 
 def _draw_cell(

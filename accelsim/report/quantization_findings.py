@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from accelsim.hardware.precision_codebook import CodebookPrecision
 from accelsim.mapping.range_pass import PASS_SUFFIX
 from accelsim.report.wording import share_text
 from accelsim.results.network_result import NetworkResult
+from accelsim.units import format_size
 
 
 def quantization_findings(result: NetworkResult) -> list[str]:
-    """A sentence each on asymmetric weights, several scales a channel, and output scales that are found during the run."""
-    return [sentence for sentence in (_asymmetric(result), _scale_groups(result), _dynamic(result)) if sentence]
+    """A sentence each on asymmetric weights, several scales a channel, output scales that are found during the run, and
+    weights that come as indices of a table."""
+    sentences = (_asymmetric(result), _scale_groups(result), _dynamic(result), _codebook(result))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _asymmetric(result: NetworkResult) -> str:
@@ -42,6 +46,18 @@ def _dynamic(result: NetworkResult) -> str:
     cycles = sum(layer.total_cycles for layer in passes)
     return (f"Output scales that are found during the run ({_count(len(passes))}) cost a second pass over the accumulators: "
             f"{cycles:,} cycles, {share_text(cycles, result.total_cycles)} of the time.")
+
+
+def _codebook(result: NetworkResult) -> str:
+    precision = result.accelerator.pe_grid.precision
+    reads = sum(layer.quantization.codebook_reads for layer in result.layers)
+    if not isinstance(precision, CodebookPrecision) or not reads:
+        return ""
+    entry = f"{precision.vector_length} × " if precision.vector_length > 1 else ""
+    read = format_size(-(-reads * precision.vector_length * precision.entry_bits // 8))
+    share = share_text(result.energy_pj["codebook"], result.total_energy_pj)
+    return (f"Weights come as indices: {reads:,} reads of a table of {format_size(precision.table_bytes)}, each an entry of "
+            f"{entry}{precision.entry_bits} bits, bring {read} into the grid for {share} of the energy.")
 
 
 def _count(layers: int) -> str:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from accelsim.report.canvas import new_axes, scaled_axis, set_title
 from accelsim.report.label_placement import place_labels
 from accelsim.report.palette import INK, KINDS, MUTED
-from accelsim.report.wording import short_name, title_of
+from accelsim.report.wording import rate_text, short_name, title_of
 from accelsim.results.layer_result import LayerResult
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_scaled
@@ -23,6 +23,9 @@ _MARKERS = {"conv": "o", "depthwise": "s", "matmul": "D", "conv_transpose": "^",
 
 #: Groups of layers that carry a number and a name.
 MOST_LABELS = 7
+
+#: Pairs of operand widths that a roof names.
+MOST_WIDTHS = 3
 
 # Points in one cell of a twentieth of a factor of e look like one; they share a label.
 _GROUPS_PER_E = 20
@@ -98,11 +101,12 @@ def _name_groups(figure: Figure, groups: Sequence[Sequence[LayerResult]]) -> Non
 
 
 def _draw_roofs(axes: Axes, result: NetworkResult, shown: Sequence[LayerResult]) -> list[Annotation]:
-    """A roof for every peak that occurs (narrow operands may have a higher one); returns the texts along
-    them."""
+    """A roof for every peak that occurs (narrow operands may have a higher one), that of the grid's own widths among
+    them; returns the texts along them."""
     bandwidth = result.accelerator.dram_bytes_per_cycle
     clock_hz = result.accelerator.clock_hz
-    peaks = sorted({result.accelerator.peak_macs_per_cycle, *(layer.peak_macs_per_cycle for layer in shown)})
+    widths = _widths_by_peak(result, shown)
+    peaks = sorted(widths)
     intensities = [layer.macs_per_dram_byte for layer in shown]
     left = min([*intensities, peaks[0] / bandwidth]) / 4
     right = max([*intensities, peaks[-1] / bandwidth]) * 6
@@ -120,7 +124,7 @@ def _draw_roofs(axes: Axes, result: NetworkResult, shown: Sequence[LayerResult])
         )
         rate = format_scaled(peak * clock_hz, "MAC/s")
         texts += [
-            _note(axes, f"peak {peak:,} MACs/cycle = {rate}", (right, peak), (-4, 16)),
+            _note(axes, f"peak {rate_text(peak)} MACs/cycle at {widths[peak]} = {rate}", (right, peak), (-4, 16)),
             _note(axes, f"ridge at {_plain(ridge)} MACs/B", (ridge, peak), (-4, 4)),
         ]
     middle = math.sqrt(left * peaks[0] / bandwidth)
@@ -131,10 +135,23 @@ def _draw_roofs(axes: Axes, result: NetworkResult, shown: Sequence[LayerResult])
     return texts
 
 
+def _widths_by_peak(result: NetworkResult, shown: Sequence[LayerResult]) -> dict[float, str]:
+    """The widths of weights and inputs that run at each peak, in words."""
+    weight_bits, input_bits = result.accelerator.pe_grid.precision.native_bits
+    own: dict[float, list[str]] = {result.accelerator.peak_macs_per_cycle: []}
+    for layer in shown:
+        widths = own.setdefault(layer.peak_macs_per_cycle, [])
+        if (text := f"{layer.weight_bits}/{layer.input_bits}") not in widths:
+            widths.append(text)
+    return {peak: f"{', '.join(widths[:MOST_WIDTHS] or [f'{weight_bits}/{input_bits}'])} bits"
+            + (" and others" if widths[MOST_WIDTHS:] else "") for peak, widths in own.items()}
+
+
 def _roof_points(axes: Axes, result: NetworkResult) -> list[tuple[float, float, float]]:
     """Points along the roof, which labels keep clear of."""
     low, high = (math.log(limit) for limit in axes.get_xlim())
-    bandwidth, peak = result.accelerator.dram_bytes_per_cycle, result.accelerator.peak_macs_per_cycle
+    bandwidth = result.accelerator.dram_bytes_per_cycle
+    peak = max([result.accelerator.peak_macs_per_cycle, *(layer.peak_macs_per_cycle for layer in result.layers)])
     places = [math.exp(low + (high - low) * step / 200) for step in range(201)]
     return [(place, min(peak, place * bandwidth), 2.5) for place in places]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from accelsim.report.fitted_table import Justify, fitted_table
-from accelsim.report.wording import energy_text, share_text, stall_label, widths_text
+from accelsim.report.wording import energy_text, share_text, stall_label, wider_operands_text, widths_text
 from accelsim.results.layer_result import LayerResult
 from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_scaled, format_size
@@ -32,7 +32,7 @@ HIGHLIGHTED = 3
 
 
 def layer_table(result: NetworkResult, *, top: int, width: int) -> Table:
-    """One row per layer in the order of execution, then the totals.
+    """One row per layer in the order of execution, then the totals; below them, which operands ran at wider widths.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def layer_table(result: NetworkResult, *, top: int, width: int) -> Table:
     width : columns of the terminal; a narrow one leaves out columns, and long names lose their beginning.
     """
     title = f"{result.network} on {result.accelerator.name}"
-    return fitted_table(_rows(result, top), headings=_HEADINGS, title=title, width=width, first_to_go=_FIRST_TO_GO)
+    return fitted_table(_rows(result, top), headings=_HEADINGS, title=title, width=width, first_to_go=_FIRST_TO_GO,
+                        caption=wider_operands_text(result))
 
 
 def _rows(result: NetworkResult, top: int) -> list[tuple[dict[str, str], str]]:

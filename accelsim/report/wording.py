@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.precision_binary import BinaryPrecision, TernaryPrecision
+from accelsim.hardware.precision_bit_fusion import BRICK_BITS, BitFusionPrecision
+from accelsim.hardware.precision_bit_serial import BitSerialPrecision
+from accelsim.hardware.precision_codebook import CodebookPrecision
 from accelsim.hardware.precision_fixed import FixedPrecision
 from accelsim.hardware.precision_kind import PrecisionKind
+from accelsim.hardware.precision_shift_add import ShiftAddPrecision
+from accelsim.hardware.precision_subword import SubwordPrecision
 from accelsim.results.layer_result import LayerResult
+from accelsim.results.network_result import NetworkResult
 from accelsim.units import format_energy, format_scaled
 
 _CYCLES = {
@@ -124,18 +131,66 @@ def widths_text(layer: LayerResult) -> str:
     return f"{own} as {layer.executed_weight_bits}/{layer.executed_input_bits}" if layer.runs_wider else own
 
 
+def wider_operands_text(result: NetworkResult) -> str:
+    """How many layers have narrower operands than the PEs multiply, in a sentence; "" if none has."""
+    wider = [layer for layer in result.layers if layer.runs_wider]
+    if not wider:
+        return ""
+    counts: dict[str, int] = {}
+    for layer in wider:
+        counts[widths_text(layer)] = counts.get(widths_text(layer), 0) + 1
+    kinds = ", ".join(f"{text} ({count})" if len(counts) > 1 else text for text, count in counts.items())
+    runs = "layer is" if len(wider) == 1 else "layers are"
+    return f"{len(wider)} {runs} multiplied at wider operands, since the PEs have no narrower: weight/input bits {kinds}."
+
+
 def precision_text(precision: PrecisionKind) -> str:
-    """What a PE multiplies, in a few words.
+    """What a PE multiplies (weights x inputs), in a few words.
 
     >>> from accelsim.hardware.precision_bit_fusion import BitFusionPrecision
     >>> from accelsim.hardware.precision_fixed import FixedPrecision
     >>> precision_text(FixedPrecision()), precision_text(BitFusionPrecision(kind="bit_fusion"))
-    ('8-bit × 8-bit', 'bit fusion 8 × 8')
+    ('8-bit × 8-bit', '2-bit bricks that fuse to 8 × 8 bits')
     """
     weight_bits, input_bits = precision.native_bits
-    if isinstance(precision, FixedPrecision):
-        return f"{weight_bits}-bit × {input_bits}-bit" + (", gated" if precision.gated else "")
-    return f"{precision.kind.replace('_', ' ')} {weight_bits} × {input_bits}"
+    match precision:
+        case FixedPrecision():
+            return f"{weight_bits}-bit × {input_bits}-bit" + (", gated" if precision.gated else "")
+        case SubwordPrecision():
+            modes = (f"{'float ' if mode.is_float else ''}{mode.weight_bits}×{mode.input_bits}" for mode in precision.modes)
+            return f"bits {', '.join(modes)}"
+        case BitFusionPrecision():
+            return f"{BRICK_BITS}-bit bricks that fuse to {weight_bits} × {input_bits} bits"
+        case BitSerialPrecision():
+            operands = {"weights": "weights", "inputs": "inputs", "both": "both operands"}[precision.serial]
+            return f"{operands} bit by bit, up to {weight_bits} × {input_bits} bits"
+        case BinaryPrecision():
+            return "XNOR of one-bit operands" if input_bits == 1 else f"weights ±1 × {input_bits}-bit"
+        case TernaryPrecision():
+            return f"ternary weights × {input_bits}-bit"
+        case ShiftAddPrecision():
+            return f"{weight_bits}-bit powers of two × {input_bits}-bit, shifted"
+        case CodebookPrecision():
+            return f"{precision.index_bits}-bit indices to {precision.entry_bits}-bit × {input_bits}-bit"
+    return f"{precision.kind} {weight_bits} × {input_bits} bits"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "column"), counted(2560, "output")
+    ('1 column', '2560 outputs')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def rate_text(rate: float) -> str:
+    """MACs a cycle: whole as it is, a fraction with a few digits.
+
+    >>> rate_text(65536), rate_text(32768 / 9)
+    ('65,536', '3,640.89')
+    """
+    return f"{rate:,}" if isinstance(rate, int) else f"{rate:,.6g}"
 
 
 def short_name(name: str, *, longest: int = 28) -> str:

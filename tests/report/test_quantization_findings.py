@@ -53,6 +53,17 @@ def test_a_dynamic_range_is_told_with_its_pass():
     assert sentence in findings(result)
 
 
+def test_reads_of_a_codebook_are_told_with_their_bytes():
+    """640 weights of 8 bits, two to an index of 16 bits; an entry holds two of 12 bits."""
+    result = run({"pe_grid.precision": {"kind": "codebook", "index_bits": 16, "vector_length": 2, "entry_bits": 12}})
+    share = 100 * result.layers[0].energy_pj["codebook"] / result.total_energy_pj
+    assert quantization_findings(result) == [
+        "Weights come as indices: 320 reads of a table of 192 KiB, each an entry of 2 × 12 bits, bring 960 B into the grid "
+        f"for {share:.1f} % of the energy."]
+    assert result.to_frame()["codebook_reads"].tolist() == [320]
+    assert result.to_frame()["dram_weight_bytes"].tolist() == [640]
+
+
 @pytest.mark.parametrize("name", ["edge_16x16", "whitepaper_4x4"])
 def test_symmetric_weights_with_one_scale_are_not_mentioned(name):
     result = replace(simulate(load_accelerator(name), network()))

@@ -75,7 +75,7 @@ def test_hundreds_of_layers_name_every_kth(long_result: NetworkResult) -> None:
 
 def test_the_roofline_tells_peak_ridge_and_bandwidth(resnet_result: NetworkResult) -> None:
     texts = _texts(render(lambda: draw_roofline(resnet_result), name="roofline")["svg"])
-    for text in ("peak 256 MACs/cycle = 205 GMAC/s", "ridge at 16 MACs/B", "DRAM 12.8 GB/s"):
+    for text in ("peak 256 MACs/cycle at 8/8 bits = 205 GMAC/s", "ridge at 16 MACs/B", "DRAM 12.8 GB/s"):
         assert text in texts
 
 
