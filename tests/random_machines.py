@@ -106,6 +106,6 @@ def tilings(draw, layer, accelerator):
         return every.tiling(draw(st.integers(0, len(every) - 1)), store_lag=lag)
     base = every.tiling(0)
     return Tiling(groups=1, images=1, rows=draw(st.sampled_from(cuts(work.rows.out_size, 1))),
-                  columns=work.columns.out_size, n=draw(st.integers(1, work.n)), k=draw(st.integers(1, work.k)),
-                  order=base.order, weight_scope=draw(st.sampled_from(("slice", "layer"))),
+                  columns=draw(st.sampled_from(cuts(work.columns.out_size, 1))), n=draw(st.integers(1, work.n)),
+                  k=draw(st.integers(1, work.k)), order=base.order, weight_scope=draw(st.sampled_from(("slice", "layer"))),
                   input_scope=draw(st.sampled_from(("slice", "block"))), store_lag=lag)

@@ -92,10 +92,20 @@ def test_the_frame_has_a_row_per_layer_whose_cycles_add_up():
 TINY = ["mlperf_tiny_resnet8", "mlperf_tiny_dscnn", "mlperf_tiny_mobilenet", "mlperf_tiny_autoencoder"]
 
 
+def network_that_fits(name, accelerator):
+    """A shipped network with operands of 8 bits; on an accelerator of narrower ones, with those that it has."""
+    precision = accelerator.pe_grid.precision
+    if precision.executed_bits(weight_bits=8, input_bits=8) is not None:
+        return load_network(name)
+    weight_bits, input_bits = precision.native_bits
+    return load_network(name, weight_bits=weight_bits, input_bits=input_bits)
+
+
 @pytest.mark.parametrize("preset", preset_names())
 @pytest.mark.parametrize("network", TINY)
-def test_every_tiny_network_runs_on_every_preset(preset, network):
-    accelerator, work = load_accelerator(preset), load_network(network)
+def test_every_tiny_network_runs_on_every_preset_at_widths_that_it_has(preset, network):
+    accelerator = load_accelerator(preset)
+    work = network_that_fits(network, accelerator)
     for options in (MappingOptions(), BOTH):
         result = simulate(accelerator, work, options=options)
         assert result.macs == work.macs
@@ -105,11 +115,19 @@ def test_every_tiny_network_runs_on_every_preset(preset, network):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", preset_names())
 @pytest.mark.parametrize("network", ["resnet50", "mobilenet_v2", "bert_base"])
-def test_every_large_network_runs_on_every_preset(preset, network):
-    accelerator, work = load_accelerator(preset), load_network(network)
+def test_every_large_network_runs_on_every_preset_at_widths_that_it_has(preset, network):
+    accelerator = load_accelerator(preset)
+    work = network_that_fits(network, accelerator)
     result = simulate(accelerator, work)
     assert result.macs == work.macs
     assert 0 < result.utilization <= 1
+
+
+def test_a_binary_accelerator_refuses_bytes_in_one_line():
+    with pytest.raises(AccelsimError) as caught:
+        simulate(load_accelerator("xnor_like"), RESNET8)
+    assert str(caught.value) == (f"{RESNET8.layers[0].name}: expected operands of at most 1-bit weights and 1-bit inputs on "
+                                 "xnor_like, got 8 and 8")
 
 
 def test_a_layer_that_fits_nowhere_is_told_in_one_line():

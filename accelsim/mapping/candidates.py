@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.hardware.pe_grid import PeGrid
-from accelsim.mapping.fold_plan import channel_lanes, groups_per_fold, reduction_lanes, step_cost
+from accelsim.mapping.fold_plan import channel_lanes, groups_per_fold, position_lanes, reduction_lanes, step_cost
 from accelsim.mapping.lowering import GemmWork
 from accelsim.mapping.tiling import LoopOrder, Scope, Tiling
+from accelsim.numerics.axis import Axis
 
 Column = npt.NDArray[np.int64]
 
@@ -56,6 +57,10 @@ class Candidates:
         column = 1 if operand == "weights" else 2
         return np.array([schedule[column] == scope for schedule in _SCHEDULES])[self.schedule]
 
+    def is_rectangle(self, work: GemmWork) -> npt.NDArray[np.bool_]:
+        """Which rows cut positions into parts of several rows of an image."""
+        return (self.rows > 1) & (self.columns < work.columns.out_size)
+
     @property
     def is_weights_outer(self) -> npt.NDArray[np.bool_]:
         return np.array([schedule[0] == "weights_outer" for schedule in _SCHEDULES])[self.schedule]
@@ -85,13 +90,49 @@ def cuts(size: int, unit: int) -> list[int]:
     return sorted(found, reverse=True)
 
 
-def _position_cuts(work: GemmWork) -> list[tuple[int, int, int]]:
-    """(images, rows, columns) of position blocks: whole images, rows of one image, or a part of one row."""
+def _position_cuts(work: GemmWork, grid: PeGrid) -> list[tuple[int, int, int]]:
+    """(images, rows, columns) of position blocks: whole images, rows of one image, a part of one row, or rectangles."""
     rows, columns = work.rows.out_size, work.columns.out_size
     found = [(images, rows, columns) for images in cuts(work.images, 1)]
     found += [(1, r, columns) for r in cuts(rows, 1) if r < rows]
     found += [(1, 1, q) for q in cuts(columns, 1) if q < columns]
+    found += [(1, r, q) for r, q in rectangles(work, position_lanes(grid))]
     return found
+
+
+def rectangles(work: GemmWork, lanes: int) -> list[tuple[int, int]]:
+    """(rows, columns) of blocks of an image that fill the position lanes where a row of the image does not.
+
+    The smallest is the rectangle of `lanes` positions (less, in an image of fewer rows) that the image needs fewest of; of
+    several such the one that sees the fewest inputs. The others are 2 x 1, 2 x 2, 4 x 2, 4 x 4, ... of it, as long as they
+    are narrower than the image.
+
+    >>> axes = {"rows": Axis(14, 12, kernel=3), "columns": Axis(14, 12, kernel=3)}
+    >>> work = GemmWork(groups=1, images=1, **axes, channels=64, n=64, has_channel_groups=True, weight_bits=8, input_bits=8,
+    ...                 output_bits=8)
+    >>> rectangles(work, 9), rectangles(work, 12)
+    ([(3, 3), (6, 3), (6, 6), (12, 6)], [])
+    """
+    rows, columns = work.rows.out_size, work.columns.out_size
+    if min(lanes, rows, columns) == 1 or columns % lanes == 0:
+        return []
+    shapes = [(min(rows, lanes // q), q) for q in range(1, min(lanes // 2, columns - 1) + 1) if lanes % q == 0]
+
+    def badness(shape: tuple[int, int]) -> tuple[int, int]:
+        r, q = shape
+        return -(-rows // r) * -(-columns // q), _span(work.rows, r) * _span(work.columns, q)
+
+    r, q = min(shapes, key=badness)
+    found = []
+    while r <= rows and q < columns:
+        found.append((r, q))
+        r, q = (2 * r, q) if len(found) % 2 else (r, 2 * q)
+    return found
+
+
+def _span(axis: Axis, outputs: int) -> int:
+    """Inputs between the first and the last that so many outputs see."""
+    return (outputs - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1
 
 
 def candidates(work: GemmWork, grid: PeGrid, *, is_fine: bool = False) -> Candidates:
@@ -114,7 +155,7 @@ def candidates(work: GemmWork, grid: PeGrid, *, is_fine: bool = False) -> Candid
 
 @lru_cache(maxsize=256)
 def _tiles(work: GemmWork, grid: PeGrid, is_fine: bool) -> list[tuple[int, ...]]:
-    positions = _position_cuts(work)
+    positions = _position_cuts(work, grid)
     channels = cuts(work.n, 1 if is_fine else channel_lanes(grid, step_cost(grid, work)))
     depths = _depth_cuts(work, 1 if is_fine else _depth_unit(work, grid))
     found: list[tuple[int, ...]] = [(1, *m, n, k) for m, n, k in product(positions, channels, depths)]

@@ -71,10 +71,7 @@ def _bytes(elements: int, bits: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """A block of output positions: [first, last) ranges of images, rows and columns that are contiguous in m.
-
-    Columns are cut only inside one row, rows only inside one image.
-    """
+    """A block of output positions: [first, last) ranges of images, rows and columns, which are cut only inside one image."""
 
     images: tuple[int, int]
     rows: tuple[int, int]
@@ -85,8 +82,10 @@ class Positions:
         (i0, i1), (p0, p1), (q0, q1) = self.images, self.rows, self.columns
         return (i1 - i0) * (p1 - p0) * (q1 - q0)
 
-    def first_m(self, work: GemmWork) -> int:
-        return (self.images[0] * work.rows.out_size + self.rows[0]) * work.columns.out_size + self.columns[0]
+    def runs(self, work: GemmWork) -> int:
+        """Runs of neighbouring positions: one, or each row of a rectangle that is narrower than the image."""
+        is_whole = self.columns[1] - self.columns[0] == work.columns.out_size
+        return 1 if is_whole else (self.images[1] - self.images[0]) * (self.rows[1] - self.rows[0])
 
 
 def input_footprint(work: GemmWork, positions: Positions, *, groups: int, k_first: int, k_last: int) -> Footprint:
@@ -127,12 +126,12 @@ def weight_footprint(work: GemmWork, *, groups: int, n: int, k: int, has_bias: b
     return Footprint(1, _bytes(groups * n * k, work.weight_bits) + bias)
 
 
-def output_footprint(work: GemmWork, *, positions: int, groups: int, n: int) -> Footprint:
-    """The outputs of a block: `positions` rows of channels."""
+def output_footprint(work: GemmWork, *, positions: int, groups: int, n: int, runs: int = 1) -> Footprint:
+    """The outputs of a block: `positions` rows of channels, in `runs` equal runs of neighbouring positions."""
     if not work.has_channel_groups:
         if n == work.n:
             return Footprint(groups, _bytes(positions * n, work.output_bits))
         return Footprint(groups * positions, _bytes(n, work.output_bits))
     if groups * n == work.groups * work.n:
-        return Footprint(1, _bytes(positions * groups * n, work.output_bits))
+        return Footprint(runs, _bytes(positions // runs * groups * n, work.output_bits))
     return Footprint(positions, _bytes(groups * n, work.output_bits))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from accelsim.hardware.accelerator import Accelerator
-from accelsim.hardware.memory import Operand
+from accelsim.hardware.memory import OPERANDS, Operand
 from accelsim.hardware.precision_codebook import CodebookPrecision
 from accelsim.mapping.fold import StreamTiming, stream_timing
 from accelsim.mapping.fold_plan import BlockShape, accumulator_updates, fold_runs, operand_reads, step_cost
@@ -16,7 +16,7 @@ from accelsim.mapping.lowering import GemmWork, lower
 from accelsim.mapping.placement import IN_DRAM, Placement
 from accelsim.mapping.port import port_cycles
 from accelsim.mapping.program import Compute, LayerProgram, Load, Range, Requantize, Step, Store
-from accelsim.mapping.tiling import Tiling, computed_ranges, ranges
+from accelsim.mapping.tiling import Scope, Tiling, computed_ranges, ranges
 from accelsim.results.quantization_counts import QuantizationCounts
 from accelsim.workload.layer import Layer
 
@@ -24,15 +24,20 @@ from accelsim.workload.layer import Layer
 class _Tile(NamedTuple):
     """One compute step before it has operands: ranges of the loops.
 
-    `loaded` is the K range that its operands are loaded for, `k` its own part of it.
+    `m` numbers its positions; `loaded` is the K range that its operands are loaded for, `k` its own part of it. `begins` and
+    `ends` say whether the accumulators start anew and are drained, as where scale groups begin and end.
     """
 
     block: int
     groups: Range
     positions: Positions
+    m: Range
     n: Range
     k: Range
     loaded: Range
+    begins: bool
+    ends: bool
+    costs: _ShapeCosts
 
 
 @dataclass(slots=True)
@@ -48,12 +53,17 @@ class _Transfer:
     number: int = -1
 
 
-class _BlockCosts(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _ShapeCosts:
+    """What all steps of one shape share; `outputs` by runs of positions and `ports` by bytes moved are found on the way."""
+
+    shape: BlockShape
     timing: StreamTiming
-    weight_read_bytes: int
-    input_read_bytes: int
+    read_bytes: tuple[tuple[str, int], ...]
+    macs: int
     accumulator_updates: int
-    output: Footprint
+    outputs: dict[int, Footprint] = field(default_factory=dict)
+    ports: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
 
 def build_grid_program(
@@ -73,15 +83,18 @@ class _GridProgramBuilder:
         self.layer, self.work, self.tiling, self.accelerator = layer, work, tiling, accelerator
         self.placement = placement
         self.loads_inputs = layer.streamed.name not in placement.resident_inputs
+        self.is_preloaded = {"inputs": accelerator.pe_grid.dataflow == "input_stationary"}
+        self.is_preloaded["weights"] = not self.is_preloaded["inputs"]
         self.tiles = self._tiles()
         self.weight_loads = self._weight_loads()
         self.input_loads = self._input_loads()
-        self._costs: dict[BlockShape, _BlockCosts] = {}
 
     def _tiles(self) -> list[_Tile]:
-        work, tiling = self.work, self.tiling
-        positions, channels = tiling.position_blocks(work), list(ranges(work.n, tiling.n))
-        depths = [(k, loaded) for loaded in tiling.loaded_ranges(work) for k in computed_ranges(work, loaded)]
+        work, tiling, length = self.work, self.tiling, self.work.scale_group_length
+        positions, channels = self._numbered(tiling.position_blocks(work)), list(ranges(work.n, tiling.n))
+        depths = [(k[0] // length, k, loaded, k[0] % length == 0, k[1] == work.k or k[1] % length == 0)
+                  for loaded in tiling.loaded_ranges(work) for k in computed_ranges(work, loaded)]
+        found: dict[tuple[int, int, int, int], list[_ShapeCosts]] = {}
         tiles: list[_Tile] = []
         block = 0
         for groups in ranges(work.groups, tiling.groups):
@@ -89,24 +102,26 @@ class _GridProgramBuilder:
                 blocks = [(p, n) for p in positions for n in channels]
             else:
                 blocks = [(p, n) for n in channels for p in positions]
-            for p, n in blocks:
-                tiles.extend(_Tile(block + k[0] // work.scale_group_length, groups, p, n, k, loaded) for k, loaded in depths)
+            for (where, m), n in blocks:
+                size = groups[1] - groups[0], m[1] - m[0], n[1] - n[0], work.sum_channels if n[0] == 0 else 0
+                if size not in found:
+                    found[size] = [self._costs(BlockShape(*size[:3], k[0], k[1] - k[0], size[3])) for _, k, *_ in depths]
+                tiles.extend([_Tile(block + depth[0], groups, where, m, n, *depth[1:], costs)
+                              for depth, costs in zip(depths, found[size], strict=True)])
                 block += work.scale_groups
         return tiles
 
-    def _begins(self, tile: _Tile) -> bool:
-        """Whether the accumulators start anew: where a scale group begins."""
-        return tile.k[0] % self.work.scale_group_length == 0
-
-    def _ends(self, tile: _Tile) -> bool:
-        """Whether the accumulators are drained: where a scale group ends."""
-        return tile.k[1] == self.work.k or tile.k[1] % self.work.scale_group_length == 0
+    @staticmethod
+    def _numbered(blocks: list[Positions]) -> list[tuple[Positions, Range]]:
+        """Blocks with the ranges of their positions, which are numbered block by block."""
+        ends = list(accumulate((block.count for block in blocks), initial=0))
+        return list(zip(blocks, pairwise(ends), strict=True))
 
     def _weight_loads(self) -> list[_Transfer]:
         tiling, loads = self.tiling, _LoadList()
         for step, tile in enumerate(self.tiles):
             key = (tile.groups, tile.n, tile.loaded)
-            epoch = {"slice": key, "block": (tile.groups, tile.n), "layer": tile.groups}[tiling.weight_scope]
+            epoch = _epoch(tiling.weight_scope, key)
             if not loads.reuse(step, key, epoch):
                 loads.add(_Transfer("weights", self.layer.stationary.name, key, self._weight_footprint(tile), step, step),
                           key)
@@ -116,18 +131,13 @@ class _GridProgramBuilder:
         tiling, loads, whole = self.tiling, _LoadList(), (0, self.work.k)
         for step, tile in enumerate(self.tiles):
             k = tile.loaded if tiling.input_scope == "slice" else whole
-            m = self._m(tile.positions)
-            key = (tile.groups, m, k)
-            epoch = {"slice": key, "block": (tile.groups, m), "layer": tile.groups}[tiling.input_scope]
+            key = (tile.groups, tile.m, k)
+            epoch = _epoch(tiling.input_scope, key)
             if not loads.reuse(step, key, epoch):
                 footprint = input_footprint(self.work, tile.positions, groups=tile.groups[1] - tile.groups[0],
                                             k_first=k[0], k_last=k[1])
                 loads.add(_Transfer("inputs", self.layer.streamed.name, key, footprint, step, step), key)
         return loads.per_step
-
-    def _m(self, positions: Positions) -> Range:
-        first = positions.first_m(self.work)
-        return first, first + positions.count
 
     def _weight_footprint(self, tile: _Tile) -> Footprint:
         return weight_footprint(
@@ -137,14 +147,15 @@ class _GridProgramBuilder:
     def build(self) -> LayerProgram:
         steps = self._steps()
         return LayerProgram(layer=self.layer.name, unit="pe_grid", steps=tuple(steps), region_bytes=self._regions(),
-                            mapping=str(self.tiling), placement=self.placement, quantization=self._quantization(steps))
+                            mapping=self.tiling.text(self.work), placement=self.placement,
+                            quantization=self._quantization(steps), position_order=self.tiling.position_order(self.work))
 
     def _quantization(self, steps: list[Step]) -> QuantizationCounts:
         drained = sum(step.outputs for step in steps if isinstance(step, Requantize))
         outputs = self.work.groups * self.work.m * self.work.n
         is_asymmetric = self.layer.has_asymmetric_weights
         summed = is_asymmetric and self.accelerator.pe_grid.row_sum_unit
-        shapes = [self._block_shape(tile) for tile in self.tiles] if summed else []
+        shapes = [tile.costs.shape for tile in self.tiles] if summed else []
         return QuantizationCounts(
             sum_macs=self.work.sum_macs, row_sum_additions=sum(s.groups * s.positions * s.k for s in shapes),
             corrected_sums=drained if is_asymmetric else 0, rescaled_sums=drained - outputs,
@@ -155,13 +166,13 @@ class _GridProgramBuilder:
         precision = self.accelerator.pe_grid.precision
         if not isinstance(precision, CodebookPrecision):
             return 0
-        weights = (operand_reads(self.accelerator.pe_grid, self.work, self._block_shape(tile))[0] for tile in self.tiles)
+        weights = (operand_reads(self.accelerator.pe_grid, self.work, tile.costs.shape)[0] for tile in self.tiles)
         return sum(-(-count // precision.vector_length) for count in weights)
 
     def _steps(self) -> list[Step]:
         steps: list[Step] = []
         delayed: Store | None = None
-        following = self._following_loads()
+        following, depth = self._following_loads(), self.work.k
         self._append_loads(steps, 0)
         for i, tile in enumerate(self.tiles):
             if i in following:
@@ -170,10 +181,10 @@ class _GridProgramBuilder:
                 steps.append(delayed._replace(number=len(steps)))
                 delayed = None
             steps.append(self._compute(len(steps), i))
-            if not self._ends(tile):
+            if not tile.ends:
                 continue
-            outputs = self._block_shape(tile).outputs
-            if tile.k[1] < self.work.k:
+            outputs = tile.costs.shape.outputs
+            if tile.k[1] < depth:
                 steps.append(Requantize(len(steps), tile.block, outputs, 0, has_outputs=False))
                 continue
             footprint = self._output_footprint(tile)
@@ -210,54 +221,51 @@ class _GridProgramBuilder:
 
     def _compute(self, number: int, step: int) -> Compute:
         tile, transfers = self.tiles[step], self._transfers(step)
-        shape = self._block_shape(tile)
-        costs = self._block_costs(shape)
-        memory = self.accelerator.memory
-        preloaded = "inputs" if self.accelerator.pe_grid.dataflow == "input_stationary" else "weights"
-        reads = {memory.home("weights"): costs.weight_read_bytes}
-        reads[memory.home("inputs")] = reads.get(memory.home("inputs"), 0) + costs.input_read_bytes
-        traffic = dict(reads)
-        for transfer in transfers:
-            if transfer.first_step == step:
-                home = memory.home(transfer.operand)
-                traffic[home] = traffic.get(home, 0) + transfer.footprint.bytes
-        if tile.k[1] == self.work.k:  # written by the requantizer, and read again by the DMA if it is stored
-            home, passes = memory.home("outputs"), 1 if self.placement.keeps_output else 2
-            traffic[home] = traffic.get(home, 0) + passes * self._output_footprint(tile).bytes
+        costs = tile.costs
+        fresh = [transfer for transfer in transfers if transfer.first_step == step]
         return Compute(
-            number=number, block=tile.block, groups=tile.groups, m=self._m(tile.positions), n=tile.n, k=tile.k,
-            needs_preloaded=tuple(t.number for t in transfers if t.first_step == step and t.operand == preloaded),
-            needs_streamed=tuple(t.number for t in transfers if t.first_step == step and t.operand != preloaded),
-            frees=tuple(t.number for t in transfers if t.last_step == step),
-            is_first=self._begins(tile), is_last=self._ends(tile), timing=costs.timing,
-            port_cycles=port_cycles(memory, traffic), macs=shape.macs,
-            accumulator_updates=costs.accumulator_updates, read_bytes=tuple(reads.items()),
-            sum_channels=shape.sum_channels)
+            number=number, block=tile.block, groups=tile.groups, m=tile.m, n=tile.n, k=tile.k,
+            needs_preloaded=tuple([t.number for t in fresh if self.is_preloaded[t.operand]]),
+            needs_streamed=tuple([t.number for t in fresh if not self.is_preloaded[t.operand]]),
+            frees=tuple([t.number for t in transfers if t.last_step == step]),
+            is_first=tile.begins, is_last=tile.ends, timing=costs.timing, port_cycles=self._ports(tile, fresh),
+            macs=costs.macs, accumulator_updates=costs.accumulator_updates, read_bytes=costs.read_bytes,
+            sum_channels=costs.shape.sum_channels)
+
+    def _ports(self, tile: _Tile, fresh: list[_Transfer]) -> int:
+        """Cycles of the ports in a step: reads, fills of tiles that it is the first to use, outputs."""
+        moved = dict.fromkeys(OPERANDS, 0)
+        for transfer in fresh:
+            moved[transfer.operand] = transfer.footprint.bytes
+        if tile.k[1] == self.work.k:  # written by the requantizer, and read again by the DMA if it is stored
+            moved["outputs"] = (1 if self.placement.keeps_output else 2) * self._output_footprint(tile).bytes
+        key = moved["weights"], moved["inputs"], moved["outputs"]
+        if key not in tile.costs.ports:
+            memory, traffic = self.accelerator.memory, dict(tile.costs.read_bytes)
+            for operand, size in moved.items():
+                home = memory.home(operand)
+                traffic[home] = traffic.get(home, 0) + size
+            tile.costs.ports[key] = port_cycles(memory, traffic)
+        return tile.costs.ports[key]
 
     def _store(self, number: int, tile: _Tile, footprint: Footprint) -> Store:
-        return Store(number, tile.block, self.layer.output.name, (tile.groups, self._m(tile.positions), tile.n),
+        return Store(number, tile.block, self.layer.output.name, (tile.groups, tile.m, tile.n),
                      footprint.bytes, *self._bus(footprint))
 
-    def _block_shape(self, tile: _Tile) -> BlockShape:
-        return BlockShape(groups=tile.groups[1] - tile.groups[0], positions=tile.positions.count,
-                          n=tile.n[1] - tile.n[0], k_first=tile.k[0], k=tile.k[1] - tile.k[0],
-                          sum_channels=self.work.sum_channels if tile.n[0] == 0 else 0)
-
-    def _block_costs(self, shape: BlockShape) -> _BlockCosts:
-        costs = self._costs.get(shape)
-        if costs is None:
-            grid, work = self.accelerator.pe_grid, self.work
-            weights, inputs = operand_reads(grid, work, shape)
-            costs = self._costs[shape] = _BlockCosts(
-                timing=stream_timing(grid, fold_runs(grid, work, shape), step_cost(grid, work)),
-                weight_read_bytes=-(-weights * work.weight_bits // 8),
-                input_read_bytes=-(-inputs * work.input_bits // 8),
-                accumulator_updates=accumulator_updates(grid, work, shape),
-                output=output_footprint(work, positions=shape.positions, groups=shape.groups, n=shape.n))
-        return costs
+    def _costs(self, shape: BlockShape) -> _ShapeCosts:
+        grid, work, memory = self.accelerator.pe_grid, self.work, self.accelerator.memory
+        weights, inputs = operand_reads(grid, work, shape)
+        reads = {memory.home("weights"): -(-weights * work.weight_bits // 8)}
+        reads[memory.home("inputs")] = reads.get(memory.home("inputs"), 0) + -(-inputs * work.input_bits // 8)
+        return _ShapeCosts(
+            shape=shape, timing=stream_timing(grid, fold_runs(grid, work, shape), step_cost(grid, work)),
+            read_bytes=tuple(reads.items()), macs=shape.macs, accumulator_updates=accumulator_updates(grid, work, shape))
 
     def _output_footprint(self, tile: _Tile) -> Footprint:
-        return self._block_costs(self._block_shape(tile)).output
+        runs, shape, known = tile.positions.runs(self.work), tile.costs.shape, tile.costs.outputs
+        if runs not in known:
+            known[runs] = output_footprint(self.work, positions=shape.positions, groups=shape.groups, n=shape.n, runs=runs)
+        return known[runs]
 
     def _regions(self) -> dict[Operand, int]:
         weights = self._region("weights", self.weight_loads, self.tiling.weight_scope)
@@ -269,15 +277,14 @@ class _GridProgramBuilder:
             outputs = min(outputs, buffered * max(sizes.values()))
         return {"weights": weights, "inputs": inputs, "outputs": outputs}
 
-    def _region(self, operand: Operand, loads: list[_Transfer], scope: str) -> int:
+    def _region(self, operand: Operand, loads: list[_Transfer], scope: Scope) -> int:
         """Room for the largest set of tiles that is live at once, twice if the next set loads meanwhile."""
         sets: list[int] = []
         current: object = None
         for step, transfer in enumerate(loads):
             if transfer.first_step != step:
                 continue
-            groups, outer, _ = transfer.ranges
-            epoch: object = {"slice": step, "block": (groups, outer), "layer": groups}[scope]
+            epoch = step if scope == "slice" else _epoch(scope, transfer.ranges)
             if epoch == current:
                 sets[-1] += transfer.footprint.bytes
             else:
@@ -285,6 +292,11 @@ class _GridProgramBuilder:
             current = epoch
         buffered = 2 if self.accelerator.memory.buffer_of(operand).double_buffered else 1
         return min(sum(sets), buffered * max(sets))
+
+
+def _epoch(scope: Scope, key: tuple[Range, ...]) -> object:
+    """What stands still while a tile of these ranges (groups, positions or channels, K) stays."""
+    return key if scope == "slice" else key[:2] if scope == "block" else key[0]
 
 
 class _LoadList:

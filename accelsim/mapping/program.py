@@ -18,6 +18,7 @@ from typing import NamedTuple
 from accelsim.hardware.memory import Operand
 from accelsim.mapping.fold import StreamTiming
 from accelsim.mapping.placement import IN_DRAM, Placement
+from accelsim.mapping.position_order import PositionOrder
 from accelsim.results.quantization_counts import QuantizationCounts
 
 #: A half-open index range.
@@ -128,6 +129,7 @@ class LayerProgram:
         the next layer's.
     prefetched : numbers of own loads that the layer before carried out.
     quantization : what the steps do because of how the layer is quantized.
+    position_order : how the m of its steps are numbered, where blocks of positions are rectangles; None for the usual order.
     """
 
     layer: str
@@ -139,12 +141,15 @@ class LayerProgram:
     prefetch: tuple[Load, ...] = ()
     prefetched: frozenset[int] = frozenset()
     quantization: QuantizationCounts = field(default_factory=QuantizationCounts)
+    position_order: PositionOrder | None = None
 
     def lines(self) -> Iterator[str]:
         """The program as text, a line a step."""
         yield f"layer {self.layer}: {self.unit}; {self.mapping}"
         for operand, size in self.region_bytes.items():
             yield f"  region {operand}: {size} B"
+        if self.position_order is not None:
+            yield f"  m counts positions in blocks of {self.position_order.rows} x {self.position_order.columns}"
         for step in self.steps:
             yield f"  {step.number:5d}  {_step_text(step)}"
         for load in self.prefetch:

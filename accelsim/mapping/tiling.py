@@ -9,6 +9,7 @@ from typing import Literal
 
 from accelsim.mapping.footprint import Positions
 from accelsim.mapping.lowering import GemmWork
+from accelsim.mapping.position_order import PositionOrder
 from accelsim.mapping.program import Range
 
 #: How long a tile stays: `slice` for its step (and the next, if that needs the same), `block` while the loop around it
@@ -24,7 +25,8 @@ class Tiling:
     Parameters
     ----------
     groups : groups per block; more than one only with all of n and k.
-    images, rows, columns : positions per block: several images, or several rows of one, or a part of one row.
+    images, rows, columns : positions per block: several images, or several rows of one, or a part of one row, or a rectangle
+        of one image.
     n : output channels per block (of one group).
     k : reduction steps that are loaded together. A compute step takes all of them, or ends with its scale group.
     order : which loop is outside: over channel blocks (each weight tile meets all positions) or over position blocks.
@@ -48,6 +50,16 @@ class Tiling:
     def positions(self) -> int:
         return self.images * self.rows * self.columns
 
+    def has_rectangles(self, work: GemmWork) -> bool:
+        """Whether a block is a part of several rows, so that positions are numbered block by block."""
+        return self.rows > 1 and self.columns < work.columns.out_size
+
+    def position_order(self, work: GemmWork) -> PositionOrder | None:
+        """How positions are numbered; None for the usual order."""
+        if not self.has_rectangles(work):
+            return None
+        return PositionOrder(work.rows.out_size, work.columns.out_size, self.rows, self.columns)
+
     def position_blocks(self, work: GemmWork) -> list[Positions]:
         """All position blocks in ascending m."""
         return [
@@ -65,10 +77,12 @@ class Tiling:
         return [(start + first, start + last) for start, end in ranges(work.k, work.scale_group_length)
                 for first, last in ranges(end - start, self.k)]
 
-    def __str__(self) -> str:
+    def text(self, work: GemmWork) -> str:
+        """The mapping in words."""
+        positions = f"{self.rows}x{self.columns}" if self.has_rectangles(work) else str(self.positions)
         groups = f"g={self.groups} " if self.groups > 1 else ""
         order = "channels, positions" if self.order == "weights_outer" else "positions, channels"
-        return (f"{groups}m={self.positions} n={self.n} k={self.k}, loops: {order}, k; "
+        return (f"{groups}m={positions} n={self.n} k={self.k}, loops: {order}, k; "
                 f"weights kept per {self.weight_scope}, inputs per {self.input_scope}")
 
 

@@ -144,6 +144,19 @@ def test_kernels_of_one_position_run_at_any_weight_width_in_the_same_time() -> N
         assert ne16.step_cost(weight_bits=bits, input_bits=8) == StepCost(cycles=bits, fixed_cycles=45)
 
 
+def test_serial_operands_below_the_least_width_run_as_it() -> None:
+    """pulp-platform/ne16, README: weights of 2 to 8 bits. The steps of 1-bit weights are those of 2 bits."""
+    ne16 = load_accelerator("ne16_gap9").pe_grid.precision
+    for bits, executed in ((1, 2), (2, 2), (3, 3), (8, 8)):
+        assert ne16.executed_bits(weight_bits=bits, input_bits=8) == (executed, 8)
+        assert ne16.step_cost(weight_bits=bits, input_bits=8) == StepCost(cycles=executed, fixed_cycles=45)
+    both = BitSerialPrecision(kind="bit_serial", serial="both", least_bits=3, bits_per_cycle=2)
+    assert both.executed_bits(weight_bits=1, input_bits=5) == (4, 6)
+    assert both.step_cost(weight_bits=1, input_bits=5).cycles == 2 * 3
+    one_bit = BitSerialPrecision(kind="bit_serial", serial="weights", least_bits=2, one_bit_reduction="4/3")
+    assert one_bit.step_cost(weight_bits=1, input_bits=8) == StepCost(cycles=2)
+
+
 # Subword -------------------------------------------------------------------------------------------------------------------
 
 TPU = {"kind": "subword", "modes": [{"weight_bits": 8, "input_bits": 8, "macs_per_cycle": 1},
@@ -171,7 +184,8 @@ def test_a_layer_runs_in_the_fastest_mode_that_it_fits(document):
 
 
 def test_tpu_v1_runs_eight_by_sixteen_bits_at_half_and_sixteen_by_sixteen_at_a_quarter_of_its_speed() -> None:
-    tpu = with_changes(load_accelerator("tpu_v1"), {"pe_grid.precision": TPU})
+    tpu = load_accelerator("tpu_v1")
+    assert tpu.pe_grid.precision == made(TPU)
     for bits, peak in (((8, 8), 65536), ((8, 16), 32768), ((16, 8), 32768), ((16, 16), 16384), ((4, 9), 32768)):
         assert tpu.peak_macs_per_cycle_at(weight_bits=bits[0], input_bits=bits[1]) == peak
 
@@ -259,6 +273,10 @@ def test_every_kind_survives_the_round_trip_and_knows_its_limits(document):
      "pe_grid.precision.one_bit_reduction: expected at least 1, got 1/2"),
     ({"kind": "bit_serial", "serial": "weights", "pointwise": {"reduction": 2}},
      "pe_grid.precision.pointwise.reduction: expected at most 1, got 2"),
+    ({"kind": "bit_serial", "serial": "weights", "weight_bits": 4, "least_bits": 5},
+     "pe_grid.precision.least_bits: expected at most the 4 bits of the weights, got 5"),
+    ({"kind": "bit_serial", "serial": "both", "input_bits": 4, "least_bits": 5},
+     "pe_grid.precision.least_bits: expected at most the 4 bits of the inputs, got 5"),
     ({"kind": "subword", "modes": []}, "pe_grid.precision.modes: expected at least 1 in the list, got none"),
     ({"kind": "subword", "modes": [{"weight_bits": 8, "input_bits": 8, "macs_per_cycle": 0.5}]},
      'pe_grid.precision.modes.0.macs_per_cycle: expected a whole number or a fraction such as "1/4", got 0.5'),

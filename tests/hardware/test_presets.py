@@ -74,6 +74,9 @@ def test_preset_has_its_published_macs_per_cycle(name: str, macs_per_cycle: int)
     ("unpu", 1, 16, 7.372, 0.002),            # 7372 GOPS; 7372.8 cut off
     ("edge_tpu_like", 8, 8, 4, 1),            # coral.ai: 4 TOPS
     ("tpu_v1", 8, 8, 92, 1),                  # Jouppi et al. 2017, abstract: 92 TOPS
+    ("tpu_v1", 8, 16, 92 / 2, 1 / 2),         # section 2: half the speed with one operand of 16 bits, a quarter with two
+    ("tpu_v1", 16, 8, 92 / 2, 1 / 2),
+    ("tpu_v1", 16, 16, 92 / 4, 1 / 4),
     ("cortex_m55_like", 8, 8, 16 * 0.4e-3, 1e-9),    # WikiChip: 8 MACs of 8 bits a cycle, at 400 MHz
     ("cortex_m55_like", 16, 16, 8 * 0.4e-3, 1e-9),
     ("cortex_m55_like", 32, 32, 4 * 0.4e-3, 1e-9),

@@ -62,7 +62,8 @@ def _text(number: float) -> str:
 # ------------------------------------------------------------------------------------------------ peaks, Figure 7 left
 
 # NVIDIA's dense peaks, as the headers of the presets quote them; the figure itself has no numbers beside its bars. Those of
-# Titan RTX below FP16 follow from the white paper's ratios, 2 and 4; that of binary operands from 4 again, unconfirmed.
+# Titan RTX below FP16 follow from the white paper's ratios, 2 and 4; that of binary operands from 4 again, unconfirmed. The
+# TPU's with 16-bit operands follow from Jouppi et al. 2017, section 2: half the speed with one of them, a quarter with two.
 _TITAN, _A100, _T4 = (f"NVIDIA, quoted by {by}" for by in ("Tom's Hardware", "G. Lockwood", "Geektopia"))
 _UNPU = "Lee et al. 2019, abstract"
 PEAKS = (
@@ -72,7 +73,8 @@ PEAKS = (
     ("a100_like", _A100, 32, 32, 19.5), ("a100_like", _A100, 16, 16, 312), ("a100_like", _A100, 8, 8, 624),
     ("a100_like", _A100, 4, 4, 1248), ("a100_like", _A100, 1, 1, 4992),
     ("t4_like", _T4, 32, 32, 8.1), ("t4_like", _T4, 16, 16, 65), ("t4_like", _T4, 8, 8, 130), ("t4_like", _T4, 4, 4, 260),
-    ("tpu_v1", "Jouppi et al. 2017, abstract", 8, 8, 92),
+    ("tpu_v1", "Jouppi et al. 2017, abstract", 8, 8, 92), ("tpu_v1", "derived: 92 / 2", 8, 16, 46),
+    ("tpu_v1", "derived: 92 / 2", 16, 8, 46), ("tpu_v1", "derived: 92 / 4", 16, 16, 23),
     ("edge_tpu_like", "coral.ai, FAQ", 8, 8, 4),
     ("unpu", _UNPU, 16, 16, 0.3456), ("unpu", _UNPU, 1, 16, 7.372),
 )
@@ -222,7 +224,7 @@ def ne16_rates() -> list[Comparison]:
 @cache
 def ne16_layers() -> list[Comparison]:
     found = []
-    for kernel, size in (("3x3", 18), ("1x1", 18), ("3x3 depthwise", 18), ("3x3", 12)):
+    for kernel, size in (("3x3", 18), ("1x1", 18), ("3x3 depthwise", 18), ("3x3", 12), ("3x3", 14)):
         for bits in (8, 4, 2):
             published = ne16_layer_cycles(rows=size, columns=size, channels=64, filters=64, weight_bits=bits, kernel=kernel)
             layer = _ne16_layer(kernel, size=size, weight_bits=bits)
@@ -308,14 +310,17 @@ def test_ne16_reaches_the_rates_of_its_model_to_the_last_digit() -> None:
 
 
 def test_whole_layers_take_ne16_as_long_as_its_model_says() -> None:
-    """Widths that are multiples of 9, without waiting for the memory: a few cycles for the first load and last store."""
+    """Without waiting for the memory: a few cycles for the first load and last store."""
     by_label = {comparison.labels: comparison for comparison in ne16_layers()}
     for labels, comparison in by_label.items():
-        if labels[0].startswith(("3x3, 64x18", "1x1, 64x18")):
-            assert 0 <= comparison.simulated - comparison.published <= 6, labels
-        elif labels[0].startswith("3x3 depthwise"):
+        if labels[0].startswith("3x3 depthwise"):
             # Two packs of 16 channels share the 22 cycles of one requantization here.
             assert -0.09 < comparison.error < 0, labels
+        elif "x14x14" in labels[0]:
+            # Blocks at the edges have fewer than 9 positions, whose outputs take fewer cycles of the requantizer here.
+            assert -0.01 < comparison.error < 0, labels
+        else:
+            assert 0 <= comparison.simulated - comparison.published <= 6, labels
 
 
 def test_hwce_gives_as_many_outputs_a_cycle_as_its_library_says() -> None:

@@ -68,9 +68,7 @@ def test_input_bytes_are_the_real_bytes_with_halo_and_runs_are_contiguous_addres
         return first, data.draw(st.integers(first + 1, size))
 
     images, rows, columns = part(work.images), part(work.rows.out_size), part(work.columns.out_size)
-    if columns != (0, work.columns.out_size):
-        rows = (rows[0], rows[0] + 1)
-    if rows != (0, work.rows.out_size):
+    if (rows, columns) != ((0, work.rows.out_size), (0, work.columns.out_size)):
         images = (images[0], images[0] + 1)
     k_range = part(work.k)
     groups = data.draw(st.integers(1, work.groups)) if k_range == (0, work.k) else 1
@@ -85,6 +83,25 @@ def test_input_bytes_are_the_real_bytes_with_halo_and_runs_are_contiguous_addres
     if taps_are_a_rectangle(work, *k_range):
         assert footprint.bytes == len(found)
         assert footprint.runs >= runs  # a descriptor may cut a run where addresses happen to touch, never join two
+
+
+@settings(max_examples=200, deadline=None)
+@given(convolutions(), st.data())
+def test_output_bytes_and_runs_are_those_of_the_addresses_of_a_block(work, data):
+    def part(size):
+        first = data.draw(st.integers(0, size - 1))
+        return first, data.draw(st.integers(first + 1, size))
+
+    rows, columns, image = part(work.rows.out_size), part(work.columns.out_size), data.draw(st.integers(0, work.images - 1))
+    positions = Positions((image, image + 1), rows, columns)
+    channels = work.groups * work.n
+    found = sorted((((image * work.rows.out_size + p) * work.columns.out_size) + q) * channels + c
+                   for p in range(*rows) for q in range(*columns) for c in range(channels))
+    footprint = output_footprint(work, positions=positions.count, groups=work.groups, n=work.n, runs=positions.runs(work))
+    assert footprint.bytes == len(found)
+    assert footprint.runs == 1 + sum(b != a + 1 for a, b in pairwise(found))
+    narrow = output_footprint(work, positions=positions.count, groups=1, n=1, runs=positions.runs(work))
+    assert (narrow.bytes, narrow.runs) == (positions.count, 1 if channels == 1 and footprint.runs == 1 else narrow.runs)
 
 
 def taps_are_a_rectangle(work, k_first, k_last):

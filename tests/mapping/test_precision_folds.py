@@ -152,44 +152,87 @@ def pes_of(lanes, cost):
 # Time ----------------------------------------------------------------------------------------------------------------------
 
 
+class WayOut:
+    """Where results are on their way out of the grid, and when: sums leave a column (or the PEs of a row) one behind the other,
+    an earlier fold's before a later one's."""
+
+    def __init__(self, grid):
+        self.grid, self.latest = grid, {}
+
+    def of(self, fold, entered):
+        """(place, cycle) of every result of a fold whose steps enter at the given cycles."""
+        grid = self.grid
+        if grid.has_column_sums:  # each step's sum leaves at the bottom of the fold's rows
+            return [("out", cycle + (fold.rows - 1) * grid.registers_per_row_hop) for cycle in entered]
+        if grid.dataflow != "output_stationary":
+            return []
+        hop, length = ((grid.registers_per_row_hop, fold.rows) if grid.drain == "rows" else
+                       (grid.registers_per_column_hop, fold.columns))
+        places = []
+        for pe in range(length):  # a PE's sum is ready `hop` later than its neighbour's and then passes the others' registers
+            for register in range(pe, length):
+                places.append((register, entered[-1] + register * hop + (register - pe)))
+            places.append(("out", entered[-1] + (length - 1) * hop + (length - 1 - pe)))
+        return places
+
+    def is_free(self, places):
+        return all(cycle > self.latest.get(place, -1) for place, cycle in places)
+
+    def take(self, places):
+        for place, cycle in places:
+            self.latest[place] = max(cycle, self.latest.get(place, -1))
+
+
 def clocked(grid, folds, cost):
     """(starts of the streams, cycle of the last result, busy cycles) of folds, cycle by cycle.
 
     One loader fills the shadow registers, which are free once the fold before has started; one streamer lets a fold's fixed
-    cycles pass and then takes in a step every `cost.cycles`; output stationary drains while the next fold streams. Counted
+    cycles pass and then takes in a step every `cost.cycles`; a fold starts once its results will find their way out free.
+    Output stationary, the lines at the PEs are kept for as long as results need to leave, or the next sums to come in. Counted
     from the first cycle of the loader.
     """
     folds = [FoldRun(1, run.streamed, run.rows, run.columns) for run in folds for _ in range(run.count)]
-    loads_rows = grid.dataflow != "output_stationary"
-    now, starts, busy, finish = 0, [], 0, 0
-    loaded_at, drain_free_at = 0, 0
+    starts, now, busy, finish, way = [], 0, 0, 0, WayOut(grid)
+    loaded_at = before = 0
     for index, fold in enumerate(folds):
-        load = 0 if not loads_rows else fold.rows if grid.preload_cycles is None else grid.preload_cycles
-        if index == 0:
-            loaded_at = load
-        elif grid.overlap == "none":
+        load = 0
+        if grid.dataflow != "output_stationary":
+            load = fold.rows if grid.preload_cycles is None else grid.preload_cycles
+        if index == 0 or grid.overlap == "none":
             loaded_at = finish + load
         else:
-            loaded_at = starts[-1] - cost.fixed_cycles + load  # the shadow registers became free as the last fold started
-            now = max(now, starts[-1] - cost.fixed_cycles + grid.swap_spacing, drain_free_at)
-        now = max(now, loaded_at)
+            begun = starts[-1] - cost.fixed_cycles
+            loaded_at = begun + load  # the shadow registers became free as the last fold started
+            now = max(now, begun + grid.swap_spacing, begun + max(before, lines(grid, fold)))
+        now, before = max(now, loaded_at), lines(grid, fold)
+        while not way.is_free(places := way.of(fold, entering(fold, now, cost))):
+            now += 1
+        way.take(places)
+        starts.append(now + cost.fixed_cycles)
         for _ in range(cost.fixed_cycles):
             now += 1
-        starts.append(now)
         for _ in range(fold.streamed):
             for _ in range(cost.cycles):
                 now += 1
                 busy += 1
         tail = grid.adder_tree_stages if grid.dataflow == "dot_product" else (
             (fold.rows - 1) * grid.registers_per_row_hop + (fold.columns - 1) * grid.registers_per_column_hop)
-        drain = 0
-        if grid.dataflow == "output_stationary":
-            drain = fold.rows if grid.drain == "rows" else fold.columns
-        drain_free_at = starts[-1] - cost.fixed_cycles + drain
-        finish = now + tail + grid.extra_stages + drain
+        finish = max(finish, now + tail + grid.extra_stages + lines(grid, fold))
         if grid.overlap == "none":
             now = finish
     return starts, finish, busy
+
+
+def entering(fold, start, cost):
+    """Cycle at whose end each step of a fold has entered the first PE."""
+    return [start + cost.fixed_cycles + (step + 1) * cost.cycles - 1 for step in range(fold.streamed)]
+
+
+def lines(grid, fold):
+    """Cycles for which an output stationary grid needs its drain lines for a fold."""
+    if grid.dataflow != "output_stationary":
+        return 0
+    return fold.rows if grid.drain == "rows" else fold.columns
 
 
 @settings(max_examples=400, deadline=None)
@@ -198,14 +241,14 @@ def clocked(grid, folds, cost):
                       extra_stages=st.integers(0, 2)),
        cost=st.builds(StepCost, cycles=st.integers(1, 9), fixed_cycles=st.integers(0, 9)),
        preload=st.none() | st.integers(0, 12), hops=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+       drain=st.sampled_from(("rows", "columns")),
        folds=st.lists(st.builds(FoldRun, st.integers(1, 2), st.integers(1, 12), st.integers(1, 6), st.integers(1, 6)),
                       min_size=1, max_size=6))
-def test_steps_of_several_cycles_and_fixed_cycles_take_what_a_clock_counts(grid, cost, preload, hops, folds):
+def test_steps_of_several_cycles_and_fixed_cycles_take_what_a_clock_counts(grid, cost, preload, hops, drain, folds):
     changes = {"registers_per_row_hop": hops[0], "registers_per_column_hop": hops[1]}
     if grid.dataflow == "dot_product":
         changes = {}
-    if grid.dataflow != "output_stationary":
-        changes["preload_cycles"] = preload
+    changes |= {"drain": drain} if grid.dataflow == "output_stationary" else {"preload_cycles": preload}
     grid = PeGrid.model_validate({**grid.to_document(), **changes})
     starts, finish, busy = clocked(grid, folds, cost)
     timing = stream_timing(grid, folds, cost)

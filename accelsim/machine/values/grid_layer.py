@@ -14,6 +14,8 @@ from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.values.grid_operands import GridOperands
 from accelsim.mapping.fold_plan import BlockShape
 from accelsim.mapping.fold_schedule import addition_order
+from accelsim.mapping.footprint import Positions
+from accelsim.mapping.position_order import PositionOrder
 from accelsim.mapping.program import Compute, LayerProgram, Range
 from accelsim.numerics.accumulator_bound import bits_for
 from accelsim.numerics.addition_order import AdditionOrder
@@ -32,6 +34,7 @@ class GridLayer:
     accumulator, wires : the registers; without wires between PEs, `wires` is the accumulator.
     preloads_bias : whether the accumulators start from the bias, else the requantizer adds it.
     order : of the additions of one output, over all of K.
+    position_order : how the program numbers its positions; None for the usual order.
     """
 
     name: str
@@ -41,6 +44,11 @@ class GridLayer:
     wires: Register
     preloads_bias: bool
     order: AdditionOrder
+    position_order: PositionOrder | None = None
+
+    def where(self, m: Range) -> Range | Positions:
+        """A block of the program's positions, as the operands take it."""
+        return m if self.position_order is None else self.position_order.block(m)
 
     @property
     def preloaded(self) -> Integers:
@@ -121,7 +129,8 @@ def grid_layer(name: str, operands: GridOperands, requantization: Requantization
     """The layer on this accelerator; its order of additions is the program's."""
     register = accelerator.accumulators.register
     return GridLayer(name, operands, requantization, register, accelerator.partial_sum_register or register,
-                     accelerator.accumulators.preloads_bias, _whole_order(operands, accelerator, program))
+                     accelerator.accumulators.preloads_bias, _whole_order(operands, accelerator, program),
+                     program.position_order)
 
 
 def _whole_order(operands: GridOperands, accelerator: Accelerator, program: LayerProgram) -> AdditionOrder:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.mapping.footprint import Positions
 from accelsim.mapping.lowering import GemmWork
 from accelsim.mapping.program import Range
+from accelsim.numerics.axis import Axis
 from accelsim.numerics.exact_product import magnitude_sums
 from accelsim.numerics.grid_kernel import GridKernel
 from accelsim.numerics.integer_array import Integers, product, total
@@ -102,18 +105,23 @@ class GridOperands:
         largest = max(abs(qtype.min - point), abs(qtype.max - point))
         return np.full((self.work.groups, self.work.n), self.work.k * largest * self.largest_input, dtype=object)
 
-    def inputs(self, groups: Range, m: Range, k: Range) -> NDArray[Any]:
-        """x' of some positions and steps, (G, M, K)."""
+    def inputs(self, groups: Range, m: Range | Positions, k: Range) -> NDArray[Any]:
+        """x' of some positions, a range in the usual order or a rectangle, and steps, (G, M, K)."""
         work, images = self.work, self._images
         assert images is not None, "a layer reads its inputs before they are there"
         if not work.has_channel_groups:
+            assert not isinstance(m, Positions), "positions of a matrix have one dimension"
             return images[slice(*groups), slice(*m), slice(*k)]
+        rows, columns = work.rows, work.columns
+        if isinstance(m, Positions):
+            images, rows, columns = images[slice(*m.images)], _part(rows, m.rows), _part(columns, m.columns)
+            m = (0, m.count)
         channels = work.channels
         own = images[..., groups[0] * channels:groups[1] * channels]
         if groups[1] - groups[0] == 1:
-            return windows(own, work.rows, work.columns, m=m, k=k, fill=self.fill)[None]
+            return windows(own, rows, columns, m=m, k=k, fill=self.fill)[None]
         assert k == (0, work.k), "groups go side by side only with all of K"
-        return group_windows(own, work.rows, work.columns, groups=groups[1] - groups[0], m=m, fill=self.fill)
+        return group_windows(own, rows, columns, groups=groups[1] - groups[0], m=m, fill=self.fill)
 
     def weights(self, groups: Range, n: Range, k: Range) -> NDArray[Any]:
         """w of some channels and steps, (G, N, K)."""
@@ -128,12 +136,15 @@ class GridOperands:
             shape = (work.images, work.rows.out_size, work.columns.out_size, work.groups * work.n)
         return np.empty(shape, dtype=self.kernel.output.qtype.dtype)
 
-    def part(self, output: NDArray[Any], groups: Range, m: Range, n: Range) -> NDArray[Any]:
+    def part(self, output: NDArray[Any], groups: Range, m: Range | Positions, n: Range) -> NDArray[Any]:
         """The view of `new_output` that a block fills."""
         work = self.work
-        if not work.has_channel_groups:
+        if isinstance(m, Positions):
+            images, rows, columns = m.images, m.rows, m.columns
+        elif work.has_channel_groups:
+            images, rows, columns = box(m, work.rows, work.columns)
+        else:
             return output[slice(*groups), slice(*m), slice(*n)]
-        images, rows, columns = box(m, work.rows, work.columns)
         first = groups[0] * work.n + n[0]
         last = (groups[1] - 1) * work.n + n[1]
         return output[slice(*images), slice(*rows), slice(*columns), first:last]
@@ -174,3 +185,7 @@ def _less(values: NDArray[Any], zero_point: int, qtype: QType) -> NDArray[Any]:
     return np.asarray(np.subtract(values, zero_point, dtype=kind))
 
 
+def _part(axis: Axis, outputs: Range) -> Axis:
+    """Some of the outputs of an axis, as an axis of their own."""
+    first, last = outputs
+    return replace(axis, out_size=last - first, pad=axis.pad - first * axis.stride)

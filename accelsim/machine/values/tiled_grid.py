@@ -86,8 +86,9 @@ class TiledGrid(Carrier):
 
     def load(self, load: Load) -> None:
         operands, (groups, middle, k) = self._operands, load.ranges
-        bring = operands.inputs if load.operand == "inputs" else operands.weights
-        self._tiles[load.operand][load.number] = _Tile(load.ranges, bring(groups, middle, k).copy())
+        brought = (operands.inputs(groups, self._layer.where(middle), k) if load.operand == "inputs"
+                   else operands.weights(groups, middle, k))
+        self._tiles[load.operand][load.number] = _Tile(load.ranges, brought.copy())
 
     def free(self, numbers: tuple[int, ...]) -> None:
         for number in numbers:
@@ -103,7 +104,7 @@ class TiledGrid(Carrier):
         is_resident = operand == "inputs" and self._has_resident_inputs
         assert is_resident, f"{self._layer.name}: computes with {operand} {wanted} that are not on chip"
         groups, m, k = wanted
-        return self._operands.inputs(groups, m, k)
+        return self._operands.inputs(groups, self._layer.where(m), k)
 
     def accumulate(self, step: Compute, start: int) -> None:
         layer = self._layer
@@ -204,6 +205,8 @@ class TiledGrid(Carrier):
     def _log_events(self, step: Compute, start: int, place: Place, found: Overflows, folds: NDArray[np.int64],
                     places: Places | None) -> None:
         group, m, n = found.group + step.groups[0], found.m + step.m[0], found.n + step.n[0]
+        if self._layer.position_order is not None:
+            m = self._layer.position_order.natural(m)
         self._log.count(place, group, m, n, folds)
         if not self._log.wants(start):
             return
@@ -243,7 +246,7 @@ class TiledGrid(Carrier):
         self._put(self._finished.pop(step.block), groups, m, n)
 
     def _put(self, outputs: NDArray[Any], groups: Range, m: Range, n: Range) -> None:
-        part = self._operands.part(self._output, groups, m, n)
+        part = self._operands.part(self._output, groups, self._layer.where(m), n)
         part[...] = self._operands.shaped(outputs, part)
 
     def finish(self) -> NDArray[Any]:
