@@ -1,31 +1,26 @@
 """An output block as the beats that a design takes: rows to load, operands to stream, entries to read.
 
-Folds come in the order of `accelsim.mapping.fold_plan`, and every product lies on the PE and in the cycle that
-`accelsim.mapping.fold_schedule` names. Unused PEs get zeros.
+Folds and the places of operands on the grid are those of `accelsim.machine.stepped`; unused PEs get zeros, or words that say
+that there is nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.hardware.step_cost import StepCost
+from accelsim.machine.stepped.fold import Fold, folds
+from accelsim.machine.stepped.layout import Layout
 from accelsim.mapping.fold import FoldRun
-from accelsim.mapping.fold_plan import (
-    BlockShape,
-    channel_lanes,
-    fold_runs,
-    groups_per_fold,
-    position_lanes,
-    reduction_lanes,
-    reduction_segments,
-)
+from accelsim.mapping.fold_plan import BlockShape, fold_runs, step_cost
 from accelsim.mapping.lowering import GemmWork
 from accelsim.rtl.design import GridDesign
+from accelsim.rtl.products.mode import Mode
 
 #: What the ports of a channel carry in one handshake: port -> integers, the first in the lowest bits.
 Beat = dict[str, tuple[int, ...]]
@@ -35,11 +30,11 @@ Output = tuple[int, int, int]
 
 
 class Entry(NamedTuple):
-    """An accumulator: its address in a half, its lane, its pixel."""
+    """An accumulator: its address in a half, its lane, its place among the sums of an entry."""
 
     address: int
     lane: int
-    pixel: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -49,200 +44,192 @@ class BlockStreams:
     Parameters
     ----------
     loads, streams : in order.
+    banks : where PEs load from banks of their own, the words of each fold, row by row.
     places : where each output is at the end.
-    folds : for the closed forms.
+    folds, cost : for the closed forms.
     done_count : pulses of fold_done that the block gives.
     """
 
     loads: tuple[Beat, ...]
     streams: tuple[Beat, ...]
+    banks: tuple[Beat, ...]
     places: dict[Output, Entry]
     folds: tuple[FoldRun, ...]
+    cost: StepCost
     done_count: int
 
 
-def block_streams(design: GridDesign, work: GemmWork, block: BlockShape, *, inputs: NDArray[Any], weights: NDArray[Any],
-                  bias: NDArray[Any], half: int = 0) -> BlockStreams:
+def block_streams(design: GridDesign, work: GemmWork, shape: BlockShape, mode: Mode, *, inputs: NDArray[Any],
+                  weights: NDArray[Any], bias: NDArray[Any], half: int = 0, base: int = 0) -> BlockStreams:
     """The beats of a block.
 
     Parameters
     ----------
-    inputs, weights : (G, M, K) and (G, N, K) as on the ports.
+    inputs, weights : integers (G, M, K) and (G, N, K); of codebook PEs the places of the weights in the table.
     bias : (G, N).
-    half : of the accumulators.
+    half, base : of the accumulators, and the first entry in it that the block may use.
     """
-    kind = {"input_stationary": _KeptInputs, "output_stationary": _KeptOutputs}.get(design.grid.dataflow, _KeptWeights)
-    builder = kind(design, work, block, inputs, weights, bias, half)
+    builder = _Builder(design, work, shape, mode, inputs, weights, bias, half, base)
     builder.build()
     used = max(entry.address for entry in builder.places.values()) + 1
     assert used <= design.depth, f"a block of {used} entries a lane does not fit into {design.depth}"
-    return BlockStreams(tuple(builder.loads), tuple(builder.streams), builder.places,
-                        tuple(fold_runs(design.grid, work, block)), builder.done_count)
+    return BlockStreams(tuple(builder.loads), tuple(builder.streams), tuple(builder.banks), builder.places,
+                        tuple(fold_runs(design.grid, work, shape)), step_cost(design.grid, work), builder.done_count)
 
 
 class _Builder:
-    """Collects the beats of a block; what the dataflows share."""
+    """Collects the beats of a block, fold by fold."""
 
-    def __init__(self, design: GridDesign, work: GemmWork, block: BlockShape, inputs: NDArray[Any], weights: NDArray[Any],
-                 bias: NDArray[Any], half: int) -> None:
-        self.design, self.grid, self.block = design, design.grid, block
-        self.inputs, self.weights, self.bias, self.half = inputs, weights, bias, half
+    def __init__(self, design: GridDesign, work: GemmWork, shape: BlockShape, mode: Mode, inputs: NDArray[Any],
+                 weights: NDArray[Any], bias: NDArray[Any], half: int, base: int) -> None:
+        self._design, self._grid, self._mode = design, design.grid, mode
+        self._bias, self._half = bias, half
+        cost, outputs = step_cost(design.grid, work), (shape.groups, shape.positions, shape.n)
+        self._layout = Layout(design.grid, cost, outputs, inputs, weights)
+        self._used = Layout(design.grid, cost, outputs, np.ones_like(inputs), np.ones_like(weights))
+        self._folds = folds(design.grid, work, shape)
+        self._next = _Entries(design, mode, base)
         self.loads: list[Beat] = []
         self.streams: list[Beat] = []
+        self.banks: list[Beat] = []
         self.places: dict[Output, Entry] = {}
         self.done_count = 0
-        self._per_fold = groups_per_fold(work, design.grid)
-        is_split = design.grid.reduction == "channels" and work.window > 1
-        #: Rows that a group of a shared fold takes.
-        self.group_rows = work.channels if is_split else work.k
-        lengths = [length for count, length in reduction_segments(design.grid, work, block) for _ in range(count)]
-        self.segments = list(pairwise(np.cumsum([0, *lengths]).tolist()))
 
     def build(self) -> None:
-        raise NotImplementedError
+        """All folds."""
+        build = self._kept_outputs if self._design.is_output_stationary else self._kept_operands
+        first = 0
+        for number, fold in enumerate(self._folds):
+            if fold.piece == 0:
+                first = self._next.take(fold.streamed)
+            follows = number + 1 < len(self._folds) and self._folds[number + 1].piece > 0
+            build(fold, first, is_last=not follows)
 
-    def packs(self) -> Iterator[range]:
-        """Groups that share a fold."""
-        return self._cut(self.block.groups, self._per_fold)
+    def _kept_operands(self, fold: Fold, first: int, *, is_last: bool) -> None:
+        """A fold with a stationary operand."""
+        entries = self._layout.entries(fold)  # (T, sums, lanes)
+        self._load(fold, entries)
+        self.done_count += 1
+        streamed, used = self._layout.streamed(fold), self._used.streamed(fold)
+        words = self._words("weight" if self._design.keeps_inputs else "input", streamed, used)  # (T, pixels or 1, lanes)
+        operand = "weights" if self._design.keeps_inputs else "inputs"
+        for step in range(fold.streamed):
+            address, part = self._next.place(first + step)
+            beat: Beat = {operand: flat(words[step].T)}
+            if self._design.has_streamed_bias:
+                beat |= self._biases(entries[step, :self._mode.channels, :1])
+            self.streams.append(beat | self._control(
+                is_last=step == fold.streamed - 1, starts=fold.piece == 0, address=address, part=part,
+                lanes=entries[step].any(axis=0)))
+            self._place(entries[step], address, part)
 
-    def pieces(self) -> list[tuple[int, int]]:
-        """K ranges of the folds of one output tile."""
-        lanes = reduction_lanes(self.grid)
-        return [(first, min(first + lanes, last)) for start, last in self.segments for first in range(start, last, lanes)]
-
-    @staticmethod
-    def _cut(length: int, lanes: int) -> Iterator[range]:
-        return (range(first, min(first + lanes, length)) for first in range(0, length, lanes))
-
-    def channel_folds(self) -> list[range]:
-        return list(self._cut(self.block.n, channel_lanes(self.grid)))
-
-    def position_folds(self) -> list[range]:
-        return list(self._cut(self.block.positions, position_lanes(self.grid)))
-
-    def biases(self, values: Iterable[Any]) -> Beat:
-        return {"biases": tuple(int(value) for value in values)} if self.design.accumulators.preloads_bias else {}
-
-    def load(self, operand: str, matrix: NDArray[Any], biases: NDArray[Any]) -> None:
-        """The R rows of a fold's stationary operand; biases with the last, of dot_product with each row its own."""
-        for row, values in enumerate(matrix):
-            beat: Beat = {operand: flat(values)}
-            if self.design.has_bias_slots:
-                beat |= self.biases(biases[row:row + 1] if self.design.is_dot_product else biases)
+    def _load(self, fold: Fold, entries: NDArray[np.int64]) -> None:
+        """The R rows of a fold's stationary operand, or what the PEs' banks have of it; biases beside them."""
+        design = self._design
+        name, operand = ("input", "inputs") if design.keeps_inputs else ("weight", "weights")
+        held, used = self._layout.stationary(fold), self._used.stationary(fold)
+        words = self._words(name, held, used, of_steps=False)  # (pixels or 1, R, C)
+        of_lanes = entries[0, :self._mode.channels]
+        if design.loads_from_banks:
+            self.banks.append({operand: flat(words.transpose(1, 2, 0))})
+            beat = self._biases(of_lanes) if design.has_bias_slots else {}
+            self.loads += [beat] * max(1, design.preload_cycles)
+            return
+        for row in range(design.rows):
+            beat = {operand: flat(words[:, row].T)}
+            if design.has_bias_slots:
+                beat |= self._biases(of_lanes[:, row:row + 1] if design.is_dot_product else of_lanes)
             self.loads.append(beat)
 
-    def control(self, *, last: bool, starts: bool, address: int, lanes: Sequence[int]) -> Beat:
-        used = set(lanes)
-        beat: Beat = {"stream_last": (int(last),), "stream_starts": (int(starts),), "stream_address": (address,),
-                      "stream_lanes": tuple(int(lane in used) for lane in range(self.design.lanes))}
-        return beat | ({"stream_half": (self.half,)} if self.design.halves == 2 else {})
+    def _kept_outputs(self, fold: Fold, first: int, *, is_last: bool) -> None:
+        """A fold of an output-stationary grid."""
+        design, layout = self._design, self._layout
+        entries = layout.entries(fold)  # (sums, R, C)
+        slots = entries.any(axis=(0, 1)) if design.drains_sideways else entries.any(axis=(0, 2))
+        lanes = entries.any(axis=(0, 2)) if design.drains_sideways else entries.any(axis=(0, 1))
+        self.done_count += is_last
+        inputs = self._words("input", layout.streamed(fold), self._used.streamed(fold))  # (T, pixels, R)
+        weights = self._words("weight", layout.column_operands(fold), self._used.column_operands(fold))  # (T, 1, C)
+        address, part = self._next.place(first)
+        for step in range(fold.streamed):
+            beat: Beat = {"stream_drains": (int(is_last),), "stream_count": (int(slots.sum()),)}
+            if design.is_overlapped:
+                beat["stream_steps"] = (min(fold.streamed, design.drain_slots),)
+            self.streams.append({"inputs": flat(inputs[step].T), "weights": flat(weights[step].T)}
+                                | self._biases(entries[:self._mode.channels, 0])
+                                | self._control(is_last=step == fold.streamed - 1, starts=fold.piece == 0 and step == 0,
+                                                address=address, part=part, lanes=lanes) | beat)
+        by_slot = entries.transpose(2, 0, 1) if design.drains_sideways else entries.transpose(1, 0, 2)
+        for slot, of_slot in enumerate(by_slot):
+            self._place(of_slot, address + slot, part)
+
+    def _words(self, name: str, values: NDArray[Any], used: NDArray[Any], *, of_steps: bool = True) -> NDArray[Any]:
+        """Words of the operands of PEs: of values (T, pixels or 1, channels or 1, slots, lanes), (T, pixels or 1, lanes);
+        without steps of (pixels or 1, channels or 1, slots, R, C), (pixels or 1, R, C)."""
+        inside = (2, 3) if of_steps else (1, 2)
+        encode = self._design.arithmetic.weight_words if name == "weight" else self._design.arithmetic.input_words
+        moved, mask = (np.moveaxis(array, inside, (-2, -1)) for array in (values, used))
+        moved, mask = (array.reshape(*array.shape[:-2], -1) for array in (moved, mask))
+        return encode(moved, mask, self._mode)
+
+    def _place(self, entries: NDArray[np.int64], address: int, part: int) -> None:
+        """Remember where outputs are: `entries` (sums, lanes) of the layout."""
+        which = np.nonzero(entries)
+        outputs = np.stack(self._layout.place(entries[which]), axis=-1).tolist()
+        for (group, m, n), number, lane in zip(outputs, *(index.tolist() for index in which), strict=True):
+            pixel, channel = divmod(number, self._mode.channels)
+            place = pixel * self._design.channels + part * self._mode.channels + channel
+            self.places[group, m, n] = Entry(address, lane, place)
+
+    def _biases(self, entries: NDArray[np.int64]) -> Beat:
+        """Of lanes (channels, lanes), in the order of the port; 0 for channels that are left over."""
+        if not self._design.accumulators.preloads_bias:
+            return {}
+        biases = np.zeros((entries.shape[1], self._design.channels), dtype=object)
+        group, _, n = self._layout.place(np.maximum(entries, 1))
+        biases[:, :entries.shape[0]] = np.where(entries > 0, self._bias[group, n], 0).T
+        return {"biases": flat(biases)}
+
+    def _control(self, *, is_last: bool, starts: bool, address: int, part: int, lanes: Any) -> Beat:
+        beat: Beat = {"stream_last": (int(is_last),), "stream_starts": (int(starts),), "stream_address": (address,),
+                      "stream_lanes": flat(lanes)}
+        if self._design.halves == 2:
+            beat["stream_half"] = (self._half,)
+        if self._design.channels > 1:
+            beat["stream_part"] = (part,)
+        return beat
 
 
-class _KeptWeights(_Builder):
-    """Weight stationary, and dot_product."""
+class _Entries:
+    """Which entries a block's outputs get: (address, part), of modes with fewer channels several parts of an address."""
 
-    def build(self) -> None:
-        steps = list(self._cut(self.block.positions, self.grid.pixels))
-        tiles = list(product(self.packs(), self.channel_folds()))
-        for tile, (groups, channels) in enumerate(tiles):
-            lanes = {(g, n): member * len(channels) + place for member, g in enumerate(groups)
-                     for place, n in enumerate(channels)}
-            for m, ((g, n), lane) in product(range(self.block.positions), lanes.items()):
-                step, pixel = divmod(m, self.grid.pixels)
-                self.places[g, m, n] = Entry(tile * len(steps) + step, lane, pixel)
-            for piece, k in enumerate(self.pieces()):
-                self._fold(groups, lanes, k, steps, starts=piece == 0, address=tile * len(steps))
+    def __init__(self, design: GridDesign, mode: Mode, base: int) -> None:
+        self._design, self._parts = design, design.channels // mode.channels
+        self._taken, self._tiles, self._base = 0, 0, base
 
-    def _fold(self, groups: range, lanes: dict[tuple[int, int], int], k: tuple[int, int], steps: list[range], *,
-              starts: bool, address: int) -> None:
-        grid, depth = self.grid, k[1] - k[0]
-        stationary = np.zeros((grid.rows, grid.columns), dtype=np.int64)
-        biases = np.zeros(self.design.lanes, dtype=object)
-        is_dot = self.design.is_dot_product
-        for (g, n), lane in lanes.items():
-            first = (g - groups[0]) * self.group_rows
-            place = (lane, slice(0, depth)) if is_dot else (slice(first, first + depth), lane)
-            stationary[place] = self.weights[g, n, k[0]:k[1]]
-            biases[lane] = int(self.bias[g, n])
-        self.load("weights", stationary, biases)
-        self.done_count += 1
-        for t, positions in enumerate(steps):
-            streamed = np.zeros((grid.columns if is_dot else grid.rows, grid.pixels), dtype=np.int64)
-            for member, g in enumerate(groups):
-                rows = slice(member * self.group_rows, member * self.group_rows + depth)
-                streamed[rows, :len(positions)] = self.inputs[g, list(positions), k[0]:k[1]].T
-            self.streams.append({"inputs": flat(streamed)} | self.control(
-                last=t == len(steps) - 1, starts=starts, address=address + t, lanes=list(lanes.values())))
+    def take(self, steps: int) -> int:
+        """Entries for a tile that streams so many steps (output stationary: one for each slot of its drain)."""
+        if not self._design.is_output_stationary:
+            first, self._taken = self._taken, self._taken + steps
+            return first
+        self._tiles += 1
+        return self._tiles - 1
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The address and part of an entry (output stationary: of a tile's first slot)."""
+        address, part = divmod(number, self._parts)
+        return self._base + address * max(1, self._design.drain_slots), part
 
 
-class _KeptInputs(_Builder):
-    """Input stationary."""
-
-    def build(self) -> None:
-        folds = self.position_folds()
-        for (place, positions), groups in product(enumerate(folds), list(self.packs())):
-            for g, m, n in product(groups, positions, range(self.block.n)):
-                lane, pixel = divmod(m - positions[0], self.grid.pixels)
-                self.places[g, m, n] = Entry(self._address(g, n, place, len(folds)), lane, pixel)
-        for groups, (place, positions) in product(list(self.packs()), enumerate(folds)):
-            for piece, k in enumerate(self.pieces()):
-                self._fold(groups, positions, k, starts=piece == 0,
-                           addresses={(g, n): self._address(g, n, place, len(folds))
-                                      for g, n in product(groups, range(self.block.n))})
-
-    def _address(self, g: int, n: int, fold: int, folds: int) -> int:
-        return (g * self.block.n + n) * folds + fold
-
-    def _fold(self, groups: range, positions: range, k: tuple[int, int], *, starts: bool,
-              addresses: dict[tuple[int, int], int]) -> None:
-        grid, depth = self.grid, k[1] - k[0]
-        lanes = -(-len(positions) // grid.pixels)
-        stationary = np.zeros((grid.rows, grid.columns * grid.pixels), dtype=np.int64)
-        for member, g in enumerate(groups):
-            rows = slice(member * self.group_rows, member * self.group_rows + depth)
-            stationary[rows, :len(positions)] = self.inputs[g, list(positions), k[0]:k[1]].T
-        self.load("inputs", stationary, np.zeros(0))
-        self.done_count += 1
-        for step, ((g, n), address) in enumerate(addresses.items()):
-            streamed = np.zeros(grid.rows, dtype=np.int64)
-            first = (g - groups[0]) * self.group_rows
-            streamed[first:first + depth] = self.weights[g, n, k[0]:k[1]]
-            self.streams.append({"weights": flat(streamed)} | self.biases([self.bias[g, n]]) | self.control(
-                last=step == len(addresses) - 1, starts=starts, address=address, lanes=range(lanes)))
+def entries_of(design: GridDesign, work: GemmWork, shape: BlockShape, mode: Mode) -> int:
+    """Addresses that a block takes in each accumulator lane."""
+    tiles = [fold.streamed for fold in folds(design.grid, work, shape) if fold.piece == 0]
+    parts = design.channels // mode.channels
+    if design.is_output_stationary:
+        return -(-len(tiles) // parts) * design.drain_slots
+    return -(-sum(tiles) // parts)
 
 
-class _KeptOutputs(_Builder):
-    """Output stationary."""
-
-    def build(self) -> None:
-        address = 0
-        for g, positions, channels in product(range(self.block.groups), self.position_folds(), self.channel_folds()):
-            rows = -(-len(positions) // self.grid.pixels)
-            for m, n in product(positions, channels):
-                row, pixel = divmod(m - positions[0], self.grid.pixels)
-                column = n - channels[0]
-                lane, slot = (row, column) if self.design.drains_sideways else (column, row)
-                self.places[g, m, n] = Entry(address + slot, lane, pixel)
-            slots, lanes = (len(channels), rows) if self.design.drains_sideways else (rows, len(channels))
-            self._tile(g, positions, channels, address=address, slots=slots, lanes=lanes)
-            address += slots
-
-    def _tile(self, g: int, positions: range, channels: range, *, address: int, slots: int, lanes: int) -> None:
-        grid = self.grid
-        self.done_count += 1
-        for place, (first, last) in enumerate(self.segments):
-            for k in range(first, last):
-                inputs, weights = np.zeros(grid.rows * grid.pixels, np.int64), np.zeros(grid.columns, np.int64)
-                inputs[:len(positions)] = self.inputs[g, list(positions), k]
-                weights[:len(channels)] = self.weights[g, list(channels), k]
-                biases = np.zeros(grid.columns, dtype=object)
-                biases[:len(channels)] = [int(value) for value in self.bias[g, list(channels)]]
-                drains = place == len(self.segments) - 1
-                self.streams.append({"inputs": flat(inputs), "weights": flat(weights)} | self.biases(biases) | self.control(
-                    last=k == last - 1, starts=k == 0, address=address, lanes=range(lanes)) | {
-                        "stream_drains": (int(drains),), "stream_count": (slots,)})
-
-
-def flat(values: NDArray[Any]) -> tuple[int, ...]:
+def flat(values: NDArray[Any] | Iterable[Any] | Sequence[Any]) -> tuple[int, ...]:
     """All values in C order: pixels before rows or columns."""
-    return tuple(int(value) for value in values.ravel())
+    return tuple(int(value) for value in np.asarray(values).ravel())

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.mapping.fold import stream_timing
-from accelsim.mapping.fold_plan import BlockShape
+from accelsim.mapping.fold_plan import BlockShape, step_cost
 from accelsim.mapping.fold_schedule import addition_order
 from accelsim.mapping.lowering import GemmWork
 from accelsim.numerics.accumulation import Overflows, accumulate, preloaded
 from accelsim.numerics.block_products import BlockProducts
 from accelsim.numerics.integer_array import Integers, total
 from accelsim.numerics.requantization import Requantization
-from accelsim.rtl.block_streams import Beat, BlockStreams, Output, block_streams
+from accelsim.rtl.block_streams import Beat, BlockStreams, Output, block_streams, entries_of
 from accelsim.rtl.design import GridDesign
+from accelsim.rtl.products.mode import Mode
 from accelsim.rtl.rescaling import rescaling_of
 
 
@@ -28,19 +29,24 @@ class Block:
 
     Parameters
     ----------
-    inputs, weights : (G, M, K) and (G, N, K), as on the ports.
+    mode : in which the PEs work.
+    inputs, weights : (G, M, K) and (G, N, K): inputs as on the port, what weights stand for.
     bias : (G, N).
     input_zero_point : taken off each input where the design does so.
     requantization : one multiplier, or one for each of N channels, the same in all groups; None for raw accumulators.
+    table, places : of codebook PEs: what weights are decoded with, and where in it the weights stand, (G, N, K).
     """
 
     work: GemmWork
     shape: BlockShape
+    mode: Mode
     inputs: NDArray[Any]
     weights: NDArray[Any]
     bias: NDArray[Any]
     input_zero_point: int
     requantization: Requantization | None
+    table: tuple[int, ...] = ()
+    places: NDArray[np.int64] | None = None
 
     def sums(self, design: GridDesign) -> tuple[Integers, int]:
         """(accumulators (G, M, N) as the simulator's numerics give them, overflows on the way)."""
@@ -89,14 +95,17 @@ class Case:
 
     Parameters
     ----------
-    layer : what stays the same for the whole case.
-    grid_cycles : from the first beat to the last fold_done, both inclusive: the tile engine's closed form.
+    layer : what stays the same for the whole case. table : entries to be written before it begins.
+    banks : what PEs that load from banks find there, a beat a fold.
+    grid_cycles : from the first offer to the last fold_done, both inclusive: the tile engine's closed form.
     requantize_cycles : from the request after it to the last output, both inclusive; 0 where several blocks overlap.
     overflow_count : sums that did not fit.
     """
 
     name: str
     layer: Beat
+    table: tuple[Beat, ...]
+    banks: tuple[Beat, ...]
     loads: tuple[Beat, ...]
     streams: tuple[Beat, ...]
     reads: tuple[Read, ...]
@@ -110,30 +119,46 @@ class Case:
 
 
 def case_of(name: str, design: GridDesign, blocks: Sequence[Block]) -> Case:
-    """A case of one block, or of as many as the accumulators have halves, one in each.
+    """A case of one block, of one in each half of the accumulators, or of any number that fit into one half side by side.
 
-    The blocks share their layer's zero points and clamps, which are those of the first.
+    Of one in each half, the first is read while the second runs; of others, all are read at the end. The blocks share their
+    layer's mode, table, zero points and clamps, which are those of the first.
     """
-    assert 1 <= len(blocks) <= design.halves
-    streams = [block_streams(design, block.work, block.shape, inputs=block.inputs, weights=block.weights, bias=block.bias,
-                             half=half) for half, block in enumerate(blocks)]
+    shares_a_half = len(blocks) > design.halves
     reads: list[Read] = []
-    overflow_count = after = 0
-    for half, (block, stream) in enumerate(zip(blocks, streams, strict=True)):
+    streams: list[BlockStreams] = []
+    overflow_count = after = base = 0
+    for number, block in enumerate(blocks):
+        half, base = (0, base) if shares_a_half else (number, 0)
+        stream = block_streams(design, block.work, block.shape, block.mode, inputs=block.inputs, bias=block.bias, half=half,
+                               weights=block.weights if block.places is None else block.places, base=base)
+        streams.append(stream)
+        base += entries_of(design, block.work, block.shape, block.mode)
+        after += stream.done_count
         sums, events = block.sums(design)
         overflow_count += events
-        after += stream.done_count
         reads += _reads(design, block, stream, block.outputs(design, sums), half=half, after=after)
+    if shares_a_half:
+        reads = [replace(read, after=after) for read in reads]
     folds = [fold for stream in streams for fold in stream.folds]
     return Case(
-        name=name, layer=_layer(design, blocks[0]), loads=tuple(beat for stream in streams for beat in stream.loads),
+        name=name, layer=_layer(design, blocks[0]), table=_table(blocks[0]),
+        banks=tuple(beat for stream in streams for beat in stream.banks),
+        loads=tuple(beat for stream in streams for beat in stream.loads),
         streams=tuple(beat for stream in streams for beat in stream.streams), reads=tuple(reads),
-        grid_cycles=stream_timing(design.grid, folds).total_cycles,
+        grid_cycles=stream_timing(design.grid, folds, streams[0].cost).total_cycles,
         requantize_cycles=design.read_latency_cycles + len(reads) if len(blocks) == 1 else 0, overflow_count=overflow_count)
 
 
+def _table(block: Block) -> tuple[Beat, ...]:
+    return tuple({"table_address": (place,), "table_entry": (entry,)} for place, entry in enumerate(block.table))
+
+
 def _layer(design: GridDesign, block: Block) -> Beat:
-    layer: Beat = {}
+    values = design.arithmetic.mode_values(block.mode)
+    if "is_depthwise" in design.mode_ports:
+        values["is_depthwise"] = int(step_cost(design.grid, block.work).fixed_cycles == design.fixed_cycles[1])
+    layer: Beat = {name: (value,) for name, value in values.items()}
     if design.grid.zero_points == "subtract":
         layer["input_zero_point"] = (block.input_zero_point,)
     if block.requantization is not None:
@@ -148,7 +173,7 @@ def _reads(design: GridDesign, block: Block, stream: BlockStreams, outputs: NDAr
     lanes = design.outputs_per_read
     requests: dict[tuple[int, int], list[Output | None]] = {}
     for output, entry in stream.places.items():
-        group, place = divmod(entry.lane * design.pixels + entry.pixel, lanes)
+        group, place = divmod(entry.lane * design.sums + entry.place, lanes)
         requests.setdefault((entry.address, group), [None] * lanes)[place] = output
     reads = []
     for (address, group), held in sorted(requests.items()):

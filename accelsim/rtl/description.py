@@ -34,7 +34,8 @@ def header_of(accelerator: Accelerator, design: GridDesign) -> list[str]:
         for name, value in document[section].items():
             lines += _parameter(f"{section}.{name}", value)
     signs = {True: "signed", False: "unsigned"}
-    lines += [f"inputs and outputs: {signs[design.has_signed_inputs]}, weights: {signs[design.has_signed_weights]}", ""]
+    lines += [f"inputs and outputs: {signs[design.has_signed_inputs]}, weights: {signs[design.has_signed_weights]}"]
+    lines += [*design.arithmetic.wording(), ""]
     if accelerator.accumulators.overflow == "error":
         lines.append("Sums that do not fit wrap: hardware cannot stop the run, as the simulator does.")
     lines += [f"A fold of T streamed steps, alone: {0 if design.is_output_stationary else design.rows} + T + "

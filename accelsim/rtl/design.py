@@ -1,13 +1,7 @@
 """What the RTL is generated from: the part of an accelerator's description that becomes registers and wires.
 
-Operands of the multipliers, in the zero-point mode of the grid:
-
-=================  =============================================  ==================================
-zero_points        inputs enter the grid as                       bits
-=================  =============================================  ==================================
-fold_into_bias     they are: x                                    input_bits
-subtract           x - z, subtracted before the first register    input_bits + 1, signed
-=================  =============================================  ==================================
+How the PEs multiply is said in `accelsim.rtl.products`; the rest of a design knows an operand as a word. Inputs enter the
+grid as they are (fold_into_bias), or one bit wider as x - z, subtracted before the first register (subtract).
 
 Pipeline, in cycles from an operand's arrival at the first PE to the addition in the first accumulator lane (`lag_cycles`);
 h_r and h_c are registers per row and column hop, e extra stages, D stages of the adder tree:
@@ -26,16 +20,16 @@ dot_product        D + e                 R, all at once
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 from accelsim.errors import HardwareError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.accumulators import Accumulators
 from accelsim.hardware.pe_grid import PeGrid
 from accelsim.hardware.requantizer import Requantizer
-
-#: Operand widths that have an RTL.
-OPERAND_BITS = (2, 16)
+from accelsim.rtl.number import Number
+from accelsim.rtl.products.arithmetic import Arithmetic
+from accelsim.rtl.products.kinds import arithmetic_of
 
 #: Requantization rules that a multiplier and a shifter compute; power_of_two needs the shifter alone.
 DATAPATH_SCHEMES = ("tflite_double", "tflite_micro", "tflite_single", "litert_optimized", "tosa_single", "tosa_double",
@@ -43,24 +37,6 @@ DATAPATH_SCHEMES = ("tflite_double", "tflite_micro", "tflite_single", "litert_op
 
 #: Biases come from models as int32; narrower accumulators keep of them what their overflow rule keeps.
 LEAST_BIAS_BITS = 32
-
-
-class Number(NamedTuple):
-    """An integer on wires."""
-
-    bits: int
-    is_signed: bool
-
-    @property
-    def range(self) -> tuple[int, int]:
-        """Smallest and largest value.
-
-        >>> Number(8, True).range, Number(8, False).range
-        ((-128, 127), (0, 255))
-        """
-        if self.is_signed:
-            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
-        return 0, (1 << self.bits) - 1
 
 
 @dataclass(frozen=True)
@@ -102,25 +78,18 @@ class GridDesign:
         return design
 
     def _check(self) -> None:
-        grid, precision = self.grid, self.grid.precision
-        if precision.kind != "fixed":
-            raise HardwareError(f"expected fixed, the precision that has an RTL, got {precision.kind}",
-                                field="pe_grid.precision.kind")
-        least, most = OPERAND_BITS
-        for label in ("weight_bits", "input_bits"):
-            bits = getattr(precision, label)
-            if not least <= bits <= most:
-                raise HardwareError(f"expected {least} to {most} bits in RTL, got {bits}",
-                                    field=f"pe_grid.precision.{label}")
+        grid = self.grid
+        self.arithmetic.check()
+        if self.accumulators.overflow == "saturate" and self.arithmetic.pairs > 1 and not self.is_dot_product:
+            raise HardwareError(f"expected wrap in RTL of {grid.precision.kind} PEs, which add the products of several "
+                                "pairs at once, where the simulator saturates behind each of them, got saturate",
+                                field="accumulators.overflow")
         if grid.trims_partial_folds:
             raise HardwareError("expected false in RTL, whose folds always cross the whole grid, got true",
                                 field="pe_grid.trims_partial_folds")
         if grid.row_sum_unit:
             raise HardwareError("expected false in RTL, which has no adders beside the grid, got true",
                                 field="pe_grid.row_sum_unit")
-        preload = getattr(grid, "preload_cycles", None)
-        if preload not in (None, grid.rows):
-            raise HardwareError(f"expected {grid.rows} in RTL, a row a cycle, got {preload}", field="pe_grid.preload_cycles")
         self._check_requantizer()
 
     def _check_requantizer(self) -> None:
@@ -129,8 +98,8 @@ class GridDesign:
         if self.requantizer.scheme not in DATAPATH_SCHEMES:
             raise HardwareError(f"expected a rule with a datapath ({', '.join(DATAPATH_SCHEMES)}), got "
                                 f"{self.requantizer.scheme}", field="requantizer.scheme")
-        if self.requantizer.lanes > self.lanes * self.pixels:
-            raise HardwareError(f"expected at most {self.lanes * self.pixels} in RTL, one for each accumulator that can be "
+        if self.requantizer.lanes > self.lanes * self.sums:
+            raise HardwareError(f"expected at most {self.lanes * self.sums} in RTL, one for each accumulator that can be "
                                 f"read in a cycle, got {self.requantizer.lanes}", field="requantizer.lanes")
 
     @property
@@ -151,6 +120,23 @@ class GridDesign:
         return self.grid.overlap == "full"
 
     @property
+    def loads_from_banks(self) -> bool:
+        """Whether each PE takes its stationary operand from a bank of its own, in the grid's own number of cycles; else a
+        row comes in a cycle."""
+        return self.grid.preload_cycles is not None
+
+    @property
+    def preload_cycles(self) -> int:
+        """Cycles in which a fold's stationary operands are loaded."""
+        return self.rows if self.grid.preload_cycles is None else self.grid.preload_cycles
+
+    @property
+    def has_two_registers(self) -> bool:
+        """Whether a PE has a register of stationary operands to fill while the other multiplies. Where loading takes no
+        time, a single one is filled as a fold starts."""
+        return self.is_overlapped and self.preload_cycles > 0
+
+    @property
     def is_output_stationary(self) -> bool:
         return self.grid.dataflow == "output_stationary"
 
@@ -163,28 +149,40 @@ class GridDesign:
         """Whether the inputs are the stationary operand."""
         return self.grid.dataflow == "input_stationary"
 
-    @property
-    def input_number(self) -> Number:
-        """An input on the port."""
-        return Number(self.grid.precision.native_bits[1], self.has_signed_inputs)
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """How the PEs multiply."""
+        return arithmetic_of(self.grid, has_signed_weights=self.has_signed_weights, has_signed_inputs=self.has_signed_inputs)
 
     @property
-    def factor_number(self) -> Number:
-        """An input in the grid."""
-        if self.grid.zero_points == "subtract":
-            return Number(self.input_number.bits + 1, True)
-        return self.input_number
+    def output_number(self) -> Number:
+        """An output: as wide as the widest input, two bits at least (a sign is an output of one bit)."""
+        widest = max(mode.input_bits for mode in self.arithmetic.modes)
+        return Number(max(2, widest), self.has_signed_inputs)
 
     @property
-    def weight_number(self) -> Number:
-        """A weight, on the port and in the grid."""
-        return Number(self.grid.precision.native_bits[0], self.has_signed_weights)
+    def channels(self) -> int:
+        """Output channels of a PE at most, each with a sum of its own."""
+        return self.arithmetic.channels
 
     @property
-    def product_bits(self) -> int:
-        """A product as a signed integer: one bit more than both factors' only where neither has a sign."""
-        factor, weight = self.factor_number, self.weight_number
-        return factor.bits + weight.bits + (0 if factor.is_signed or weight.is_signed else 1)
+    def sums(self) -> int:
+        """Sums of a PE, and of an entry of an accumulator lane: of its pixels, each with its channels."""
+        return self.pixels * self.channels
+
+    @property
+    def fixed_cycles(self) -> tuple[int, int]:
+        """In front of a fold's first operand: of any layer, and of a depthwise one."""
+        weight_bits, input_bits = self.grid.precision.native_bits
+        cost = self.grid.precision.step_cost
+        return (cost(weight_bits=weight_bits, input_bits=input_bits, form="window").fixed_cycles,
+                cost(weight_bits=weight_bits, input_bits=input_bits, form="depthwise").fixed_cycles)
+
+    @property
+    def mode_ports(self) -> dict[str, int]:
+        """What chooses how a layer is computed: name -> bits."""
+        window, depthwise = self.fixed_cycles
+        return self.arithmetic.mode_ports | ({"is_depthwise": 1} if window != depthwise else {})
 
     @property
     def sum_bits(self) -> int:
@@ -248,9 +246,10 @@ class GridDesign:
 
     @property
     def depth(self) -> int:
-        """Entries of each of them. Lanes along the rows share what the description gives the columns."""
+        """Entries of each of them, of all the sums of a PE. Lanes along the rows share what the description gives the
+        columns, and the channels of a PE what it gives one."""
         entries = self.accumulators.block_entries
-        return -(-entries * self.columns // self.rows) if self.drains_sideways else entries
+        return -(-(-(-entries * self.columns // self.rows) if self.drains_sideways else entries) // self.channels)
 
     @property
     def address_bits(self) -> int:
@@ -260,17 +259,21 @@ class GridDesign:
     def bias_slots(self) -> int:
         """Biases that a lane keeps: of the folds that are on their way.
 
-        A slot is written with the last row of its fold's stationary operand (dot_product: with the lane's own row) and read
-        until that fold's last sum arrives, ``lag`` after the fold's last operand (plus the hops to the last lane). Folds
-        start at least R cycles apart, and a preload begins no earlier than the fold before it: with S slots the writing is
-        late enough if ``(S - 1) R >= lag + hops`` (dot_product: ``(S - 2) R >= lag - 1``).
+        A slot is written in the last cycle of its fold's preload (dot_product without banks: with the lane's own row, maybe
+        the first) and read until that fold's last sum arrives, ``lag`` after the fold's last operand, plus the hops to the
+        last lane. Folds start at least ``d = max(1, preload, spacing)`` cycles apart, and a preload of p cycles begins no
+        earlier than the fold before it: with S slots the writing is late enough if ``(S - 2) d + p >= lag + hops`` (with the
+        lane's own row ``(S - 2) d + 1 >= lag``; without a preload, written as the fold starts, ``(S - 1) d + 1 >= lag +
+        hops``).
         """
         if not self.is_overlapped:
             return 1
-        if self.is_dot_product:
-            return 2 + -(-(self.lag_cycles - 1) // self.rows)
         reach = self.lag_cycles + (self.lanes - 1) * self.lane_hop_cycles
-        return max(2, 1 + -(-reach // self.rows))
+        apart, preload = max(1, self.preload_cycles, self.grid.swap_spacing), self.preload_cycles
+        if not preload:
+            return max(2, 1 + -(-(reach - 1) // apart))
+        behind = 1 if self.is_dot_product and not self.loads_from_banks else preload
+        return max(2, 2 + -(-(reach - behind) // apart))
 
     @property
     def has_bias_slots(self) -> bool:
@@ -285,12 +288,12 @@ class GridDesign:
     @property
     def outputs_per_read(self) -> int:
         """Accumulators that one read request names."""
-        return self.requantizer.lanes if self.requantizer is not None else self.lanes * self.pixels
+        return self.requantizer.lanes if self.requantizer is not None else self.lanes * self.sums
 
     @property
     def read_groups(self) -> int:
         """Read requests that an entry of all lanes needs."""
-        return -(-self.lanes * self.pixels // self.outputs_per_read)
+        return -(-self.lanes * self.sums // self.outputs_per_read)
 
     @property
     def read_latency_cycles(self) -> int:

@@ -10,16 +10,19 @@ from amaranth.lib.wiring import In, Out
 from accelsim.rtl.countdown import is_over
 from accelsim.rtl.design import GridDesign
 from accelsim.rtl.part import Hierarchy, Part
-from accelsim.rtl.registers import vector
+from accelsim.rtl.products.pass_sums import pass_layout
+from accelsim.rtl.registers import fields_of, vector
+from accelsim.rtl.stream_steps import StreamSteps
 
 
 class DrainController(Part):
-    """Takes a fold's operands, one a cycle until the last, and gives the slots of the result bus to the PEs behind it.
+    """Takes a fold's operands until the last, and gives the slots of the result bus to the PEs behind it.
 
-    With overlap folds start ``max(T, drain, spacing)`` apart, and a fold's results leave behind its last operand while the
-    next one streams. Two drains need ``drain`` cycles from one to the other, as folds do: a fold that streams fewer steps
-    than that behind a longer one would hand over too early, and its last operand waits. (Folds that go on with a block's
-    sums, drained with the last of them, have no such wait.) Without overlap nothing is taken until the last lane has stored.
+    With overlap a fold's results leave behind its last operand while the next one streams, and keep the bus for `drain`
+    cycles. So a fold of T cycles and the next one of T' start ``max(T, drain, spacing, T - T' + drain)`` apart: a short fold
+    behind a longer one would hand over while the bus is taken, and its first operand waits. The bus counts as taken behind
+    every fold, also one that only goes on with a block's sums. What a slow source loses within a fold delays that fold's
+    own results, which the bus is free for all the more. Without overlap nothing is taken until the last lane has stored.
 
     The PEs next to the edge go first. Results of rows (drained along the rows: columns) that a partial fold leaves over are
     not stored.
@@ -27,15 +30,21 @@ class DrainController(Part):
     Ports
     -----
     stream_valid : In, 1 bit; stream_ready : Out, 1 bit
-        Operands are offered, and taken where both are 1.
+        Operands are offered, and taken where both are 1. They stay offered until then.
     stream_last : In, 1 bit
         They are their fold's last.
+    stream_steps : In (with overlap)
+        With the first: how many steps their fold streams, or `drain` where there are more.
     stream_drains : In, 1 bit
         With the last: the sums are complete, hand them over.
     stream_count : In
         With the last: how many rows (columns) of the grid have results.
+    mode ports : In
+        `GridDesign.mode_ports`.
     streams : Out, 1 bit
         Operands are being taken.
+    passes : Out (where steps have several passes)
+        Which digits this cycle multiplies.
     captures : Out, 1 bit
         The slot of the first PE to hand over: all have their sums.
     injects : Out, vector of 1 bit
@@ -53,32 +62,45 @@ class DrainController(Part):
     def __init__(self, design: GridDesign, *, hierarchy: Hierarchy | None = None) -> None:
         self._design = design
         slots = design.drain_slots
-        super().__init__({
+        ports: dict[str, Any] = {
             "stream_valid": In(1), "stream_ready": Out(1), "stream_last": In(1), "stream_drains": In(1),
             "stream_count": In(slots.bit_length()), "streams": Out(1), "captures": Out(1),
             "injects": Out(vector(unsigned(1), slots)), "stores": Out(1), "place": Out(max(1, (slots - 1).bit_length())),
-            "last_slot": Out(1)}, hierarchy=hierarchy)
+            "last_slot": Out(1)}
+        ports |= {name: In(bits) for name, bits in design.mode_ports.items()}
+        if design.arithmetic.has_passes:
+            ports["passes"] = Out(pass_layout(design.arithmetic, "weight", "factor"))
+        if design.is_overlapped:
+            ports["stream_steps"] = In(slots.bit_length())
+        super().__init__(ports, hierarchy=hierarchy)
 
     def elaborate(self, platform: object) -> Module:
         m, design = Module(), self._design
-        is_streaming, starts, ends = Signal(name="is_streaming"), Signal(name="starts"), Signal(name="ends")
-        m.d.comb += [self.streams.eq(self.stream_valid & self.stream_ready), starts.eq(self.streams & ~is_streaming),
-                     ends.eq(self.streams & self.stream_last & self.stream_drains)]
-        with m.If(self.streams):
-            m.d.sync += is_streaming.eq(~self.stream_last)
+        steps = StreamSteps(m, design, valid=self.stream_valid, last=self.stream_last, controls=self)
         if design.is_overlapped:
-            may_start = is_over(m, starts, max(design.drain_slots, design.grid.swap_spacing), name="start")
-            may_drain = is_over(m, ends, design.drain_slots, name="drain")
-            waits = self.stream_last & self.stream_drains & ~may_drain
-            m.d.comb += self.stream_ready.eq((is_streaming | may_start) & ~waits)
+            may_start = is_over(m, steps.starts, max(design.drain_slots, design.grid.swap_spacing), name="start")
+            steps.run(may_start & (self.stream_steps * steps.cycles + steps.fixed >= self._booked(m, steps)))
         else:
-            is_idle = is_over(m, self.streams & self.stream_last, design.tail_cycles + 1, name="tail")
-            m.d.comb += self.stream_ready.eq(is_streaming | is_idle)
-        self._give_slots(m, ends)
+            steps.run(is_over(m, steps.streams & self.stream_last, design.tail_cycles + 1, name="tail"))
+        m.d.comb += [self.streams.eq(steps.streams), self.stream_ready.eq(steps.ready)]
+        if design.arithmetic.has_passes:
+            passes = steps.passes()
+            m.d.comb += [field.eq(passes[name]) for name, field in fields_of(self.passes)]
+        self._give_slots(m)
         return m
 
-    def _give_slots(self, m: Module, ends: Any) -> None:
-        slots = self._design.drain_slots
+    def _booked(self, m: Module, steps: StreamSteps) -> Any:
+        """Cycles that a fold which starts now has to stream at least, so that the bus is free for its results."""
+        booked = Signal(range(self._design.drain_slots + 1), name="booked")
+        with m.If(steps.streams & self.stream_last):
+            m.d.sync += booked.eq(self._design.drain_slots)
+        with m.Elif(booked != 0):
+            m.d.sync += booked.eq(booked - 1)
+        return booked
+
+    def _give_slots(self, m: Module) -> None:
+        slots, ends = self._design.drain_slots, Signal(name="ends")
+        m.d.comb += ends.eq(self.streams & self.stream_last & self.stream_drains)
         is_draining, place = Signal(name="is_draining"), Signal(self.place.shape(), name="slot_place")
         count = Signal(self.stream_count.shape(), name="slot_count")
         with m.If(ends):

@@ -10,32 +10,40 @@ from amaranth.lib.wiring import In, Out
 from accelsim.rtl.countdown import is_over
 from accelsim.rtl.design import GridDesign
 from accelsim.rtl.part import Hierarchy, Part
-from accelsim.rtl.registers import vector
+from accelsim.rtl.products.pass_sums import pass_layout
+from accelsim.rtl.registers import fields_of, vector
+from accelsim.rtl.stream_steps import StreamSteps
 
 
 class FoldController(Part):
-    """Takes the rows of a fold's stationary operand, one a cycle, then its streamed operands, one a cycle until the last.
+    """Takes the stationary operands of a fold in P cycles, then its streamed operands until the last.
 
-    With overlap, the next fold's rows are taken from the cycle in which this fold's first operand is; its operands follow
-    the last of this fold's, once all rows are in and the swap spacing is over. So folds start ``max(T, R, spacing)`` apart.
-    Without, nothing is taken from the last operand until the last lane has added.
+    P is R, a row a cycle, or the grid's own number where the PEs have banks; with P = 0 the stationary operands are taken as
+    the fold starts. A fold streams for T cycles: one for each operand, or as many as its passes are, behind the fixed ones.
+    With overlap, the next fold's loading begins in the cycle in which this fold starts; it starts behind this one's last
+    operand, once it is loaded and the swap spacing is over. So folds start ``max(T, P, spacing)`` apart. Without, nothing is
+    taken from the last operand until the last lane has added.
 
     Ports
     -----
     load_valid : In, 1 bit; load_ready : Out, 1 bit
-        A row is offered, and taken where both are 1.
+        A row is offered (with banks: they have what is to be loaded), and taken where both are 1.
     stream_valid : In, 1 bit; stream_ready : Out, 1 bit
-        A streamed operand is offered, and taken where both are 1.
+        A streamed operand is offered, and taken where both are 1. It stays offered until then.
     stream_last : In, 1 bit
         It is its fold's last.
+    mode ports : In
+        `GridDesign.mode_ports`.
     loads : Out, vector of R x 1 bit
-        Where the row that is being taken belongs.
+        The rows that are being loaded.
     fills : Out, 1 bit
-        It is the last of its fold.
+        They are the last of their fold.
     streams : Out, 1 bit
         An operand is being taken.
-    load_bank, bank : Out, 1 bit (with overlap)
-        Of the row, and of the operand.
+    passes : Out (where steps have several passes)
+        Which digits this cycle multiplies.
+    load_bank, bank : Out, 1 bit (with two registers a PE)
+        The one that is being loaded, and the operand's.
     load_slot, slot : Out (with several bias slots)
         The same for biases.
     """
@@ -47,7 +55,10 @@ class FoldController(Part):
         ports: dict[str, Any] = {
             "load_valid": In(1), "load_ready": Out(1), "stream_valid": In(1), "stream_ready": Out(1), "stream_last": In(1),
             "loads": Out(vector(unsigned(1), design.rows)), "fills": Out(1), "streams": Out(1)}
-        if design.is_overlapped:
+        ports |= {name: In(bits) for name, bits in design.mode_ports.items()}
+        if design.arithmetic.has_passes:
+            ports["passes"] = Out(pass_layout(design.arithmetic, "weight", "factor"))
+        if design.has_two_registers:
             ports |= {"load_bank": Out(1), "bank": Out(1)}
         if design.has_bias_slots and design.bias_slots > 1:
             bits = (design.bias_slots - 1).bit_length()
@@ -56,29 +67,44 @@ class FoldController(Part):
 
     def elaborate(self, platform: object) -> Module:
         m, design = Module(), self._design
-        is_full, is_streaming, starts = Signal(name="is_full"), Signal(name="is_streaming"), Signal(name="starts")
-        m.d.comb += [self.streams.eq(self.stream_valid & self.stream_ready), starts.eq(self.streams & ~is_streaming)]
-        with m.If(self.streams):
-            m.d.sync += is_streaming.eq(~self.stream_last)
-        taken, row = Signal(name="taken"), Signal(range(design.rows), name="row")
-        m.d.comb += [taken.eq(self.load_valid & self.load_ready), self.fills.eq(taken & (row == design.rows - 1))]
-        with m.If(taken):
-            m.d.sync += row.eq(Mux(self.fills, 0, row + 1))
-        m.d.comb += [self.loads[place].eq(taken & (row == place)) for place in range(design.rows)]
-        m.d.sync += is_full.eq(self.fills | (is_full & ~starts))
+        steps = StreamSteps(m, design, valid=self.stream_valid, last=self.stream_last, controls=self)
+        is_spaced: Any = Const(1)
+        is_idle: Any = Const(1)
         if design.is_overlapped:
-            may_start = is_over(m, starts, design.grid.swap_spacing, name="spacing")
-            m.d.comb += [self.load_ready.eq(~is_full | starts), self.stream_ready.eq(is_streaming | (is_full & may_start))]
+            is_spaced = is_over(m, steps.starts, design.grid.swap_spacing, name="spacing")
         else:
-            is_idle = is_over(m, self.streams & self.stream_last, design.tail_cycles + 1, name="tail")
-            m.d.comb += [self.load_ready.eq(~is_full & ~is_streaming & is_idle),
-                         self.stream_ready.eq(is_streaming | is_full)]
-        self._count(m, starts)
+            is_idle = is_over(m, steps.streams & self.stream_last, design.tail_cycles + 1, name="tail")
+        if design.preload_cycles:
+            self._load(m, steps, is_spaced, is_idle)
+        else:
+            steps.run(self.load_valid & is_spaced & is_idle)
+            m.d.comb += [self.load_ready.eq(steps.starts), self.fills.eq(steps.starts)]
+            m.d.comb += [load.eq(steps.starts) for load in self.loads]
+        m.d.comb += [self.streams.eq(steps.streams), self.stream_ready.eq(steps.ready)]
+        if design.arithmetic.has_passes:
+            passes = steps.passes()
+            m.d.comb += [field.eq(passes[name]) for name, field in fields_of(self.passes)]
+        self._count(m, steps.starts)
         return m
+
+    def _load(self, m: Module, steps: StreamSteps, is_spaced: Any, is_idle: Any) -> None:
+        """Loading in some cycles, and what waits for it."""
+        design, cycles = self._design, self._design.preload_cycles
+        is_full, taken, clock = Signal(name="is_full"), Signal(name="taken"), Signal(range(cycles), name="load_clock")
+        m.d.comb += [taken.eq(self.load_valid & self.load_ready), self.fills.eq(taken & (clock == cycles - 1))]
+        with m.If(taken):
+            m.d.sync += clock.eq(Mux(self.fills, 0, clock + 1))
+        m.d.comb += [self.loads[row].eq(taken & (clock == row * cycles // design.rows)) for row in range(design.rows)]
+        m.d.sync += is_full.eq(self.fills | (is_full & ~steps.starts))
+        steps.run(is_full & is_spaced)
+        if design.is_overlapped:
+            m.d.comb += self.load_ready.eq(~is_full | steps.starts)
+        else:
+            m.d.comb += self.load_ready.eq(~is_full & ~steps.is_streaming & is_idle)
 
     def _count(self, m: Module, starts: Any) -> None:
         """Banks and slots: the next one for each fold that is loaded; its operands find it again."""
-        counted = [("load_bank", "bank", 2)] if self._design.is_overlapped else []
+        counted = [("load_bank", "bank", 2)] if self._design.has_two_registers else []
         if self._design.has_bias_slots and self._design.bias_slots > 1:
             counted.append(("load_slot", "slot", self._design.bias_slots))
         for loading, streaming, count in counted:
@@ -86,6 +112,7 @@ class FoldController(Part):
                                        for label in ("next", "full", "current"))
             with m.If(self.fills):
                 m.d.sync += [full.eq(next_one), next_one.eq(Mux(next_one == count - 1, Const(0), next_one + 1))]
+            starting = full if self._design.preload_cycles else next_one
             with m.If(starts):
-                m.d.sync += current.eq(full)
-            m.d.comb += [getattr(self, loading).eq(next_one), getattr(self, streaming).eq(Mux(starts, full, current))]
+                m.d.sync += current.eq(starting)
+            m.d.comb += [getattr(self, loading).eq(next_one), getattr(self, streaming).eq(Mux(starts, starting, current))]

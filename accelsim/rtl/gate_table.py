@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelsim.energy.laws import adder_area_um2, multiplier_area_um2
+from accelsim.energy.area import estimate_area
 from accelsim.hardware.accelerator import Accelerator
-from accelsim.hardware.energy_table import EnergyTable
 from accelsim.rtl.design import GridDesign
 from accelsim.rtl.gates import gates_of, pe_gates, yardstick
 
@@ -16,25 +15,27 @@ _NAMES = {"pe": "PE", "accumulator": "accumulator lane", "requantizer": "requant
 def gate_rows(accelerator: Accelerator, design: GridDesign) -> list[dict[str, Any]]:
     """A record for the int8 PE and for each part of a design: gates, register bits, ratios to the int8 PE.
 
-    `area_law_ratio` is what the laws of `accelsim.energy` say of a PE with the accelerator's energy table; the area model
-    has no numbers for accumulator adders at the edge and requantizers.
+    `area_law_ratio` is what `accelsim.energy.area` says of a PE with the accelerator's energy table; it has no numbers for
+    accumulator adders at the edge and requantizers.
     """
     reference = yardstick(design)
     one = pe_gates(reference)
     counted = {"int8 PE": one} | {_NAMES[part]: gates for part, gates in gates_of(design).items()}
-    laws = {"int8 PE": law_ratio(accelerator.energy, reference, reference),
-            "PE": law_ratio(accelerator.energy, design, reference)}
+    laws = {"int8 PE": None if area_ratio(accelerator, design) is None else 1.0, "PE": area_ratio(accelerator, design)}
     return [{"part": part, "nand2": gates.nand2, "register_bits": gates.register_bits, "ratio": gates.nand2 / one.nand2,
              "area_law_ratio": laws.get(part)} for part, gates in counted.items()]
 
 
-def law_ratio(table: EnergyTable, design: GridDesign, reference: GridDesign) -> float | None:
-    """Area of a PE's multipliers and adders by the laws, as a share of another design's; None without published areas."""
-    sizes = [_law_area(table, each) for each in (design, reference)]
-    return None if sizes[0] is None or sizes[1] is None else sizes[0] / sizes[1]
+def area_ratio(accelerator: Accelerator, design: GridDesign) -> float | None:
+    """Area of a PE's multipliers and adders by the area model, as a share of the int8 PE's; None without published areas."""
+    reference = yardstick(design)
+    of_int8 = accelerator.model_copy(update={"pe_grid": reference.grid, "accumulators": reference.accumulators})
+    areas = [_pe_area(each) for each in (accelerator, of_int8)]
+    return None if areas[0] is None or areas[1] is None else areas[0] / areas[1]
 
 
-def _law_area(table: EnergyTable, design: GridDesign) -> float | None:
-    multiplier = multiplier_area_um2(table, weight_bits=design.weight_number.bits, input_bits=design.factor_number.bits)
-    adder = adder_area_um2(table, bits=design.sum_bits)
-    return None if multiplier is None or adder is None else design.pixels * (multiplier + adder)
+def _pe_area(accelerator: Accelerator) -> float | None:
+    parts = estimate_area(accelerator).um2
+    if "multipliers" not in parts or "adders" not in parts:
+        return None
+    return (parts["multipliers"] + parts["adders"]) / accelerator.pe_grid.pes

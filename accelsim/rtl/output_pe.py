@@ -9,13 +9,16 @@ from amaranth.lib.wiring import In, Out
 
 from accelsim.rtl.design import GridDesign
 from accelsim.rtl.part import Hierarchy, Part
+from accelsim.rtl.products.pass_sums import pass_layout
+from accelsim.rtl.products.placed import products_of_pass, products_of_step
 from accelsim.rtl.registers import delayed, kept, shape_of, vector
 
 
 class OutputPe(Part):
-    """Adds one product a cycle to a sum of its own, and hands the sum over when its turn comes.
+    """Adds the products of a step to a sum of its own, and hands the sum over when its turn comes.
 
-    ``sum = kept((bias or sum) + input * weight)`` at the accumulators' width. As in every grid here, the PE of row r and
+    ``sum = kept((bias or sum) + products)`` at the accumulators' width, in the last pass of a step; the products are those
+    of `accelsim.rtl.products`. Several pixels, or channels, have a sum each. As in every grid here, the PE of row r and
     column c does everything ``r h_r + c h_c`` cycles after the first one.
 
     The results leave on a bus through the PEs of a column (or row), one slot a PE: the sum is complete when `captures` comes
@@ -24,16 +27,20 @@ class OutputPe(Part):
 
     Ports
     -----
-    inputs : In, vector (an input a pixel)
-        On the way to the right.
+    inputs : In, vector over the pixels
+        On the way to the right: the digits of a pass.
     weight_above : In
-        On the way down.
+        On the way down: the same.
+    passes : In (where steps have several passes)
+        Which digits they are; from the left.
+    mode : In (where PEs have modes)
+        The same for all PEs.
     bias_above : In (with preloaded biases)
         On the way down, with the weight of a block's first step.
     adds : In, 1 bit
-        The operands are there: add their product.
+        The last digits of operands are there: add their products.
     starts : In, 1 bit
-        The product is the block's first: add it to the bias (or to 0) and forget the sum.
+        They are the block's first: add them to the bias (or to 0) and forget the sum.
     captures : In, 1 bit
         The sum is complete.
     injects : In, 1 bit
@@ -44,7 +51,7 @@ class OutputPe(Part):
         The bus with this PE's sum, in the same cycle: for the edge behind the last PE.
     weight_below, bias_below, injects_below or injects_right, drained_below or drained_right : Out
         For the neighbours, as many cycles later as the hop has registers; so also inputs_right, adds_right, starts_right,
-        captures_right.
+        captures_right, passes_right.
     """
 
     module_name = "pe"
@@ -61,30 +68,42 @@ class OutputPe(Part):
             ports |= {name: In(shape), f"{name}_right": Out(shape)}
         for name, shape in down.items():
             ports |= {f"{name}_above": In(shape), f"{name}_below": Out(shape)}
+        if design.arithmetic.has_mode:
+            ports["mode"] = In(design.arithmetic.mode_ports["mode"])
         return ports
 
     def elaborate(self, platform: object) -> Module:
         m, design = Module(), self._design
         bits = design.accumulators.bits
-        bias = self.bias_above if design.accumulators.preloads_bias else 0
         sums, held = Signal(self.results.shape(), name="sums", reset_less=True), None
         if design.is_overlapped:
             held = Signal(self.results.shape(), name="held", reset_less=True)
             with m.If(self.captures):
                 m.d.sync += held.eq(sums)
         for pixel in range(design.pixels):
-            product = Signal(signed(design.product_bits), name=f"product_{pixel}")
-            exact = Signal(signed(max(bits, len(product)) + 1), name=f"exact_{pixel}")
-            m.d.comb += [product.eq(self.inputs[pixel] * self.weight_above),
-                         exact.eq(Mux(self.starts, bias, sums[pixel]) + product)]
-            with m.If(self.adds):
-                m.d.sync += sums[pixel].eq(kept(exact, bits, design.accumulators.overflow))
+            products = self._products(m, pixel)
+            for channel in range(design.channels):
+                place = pixel * design.channels + channel
+                bias = self.bias_above[channel] if design.accumulators.preloads_bias else 0
+                exact = Signal(signed(max(bits, len(products[channel])) + 1), name=f"exact_{place}")
+                m.d.comb += exact.eq(Mux(self.starts, bias, sums[place]) + products[channel])
+                with m.If(self.adds):
+                    m.d.sync += sums[place].eq(kept(exact, bits, design.accumulators.overflow))
         own = sums.as_value() if held is None else Mux(self.captures, sums.as_value(), held.as_value())
         injects = self.injects_above if design.drains_sideways else self.injects
         drained = self.drained if design.drains_sideways else self.drained_above
         m.d.comb += self.results.as_value().eq(Mux(injects, own, drained.as_value()))
         self._pass_on(m)
         return m
+
+    def _products(self, m: Module, pixel: int) -> Any:
+        """Of a pixel, a vector over the channels."""
+        arithmetic = self._design.arithmetic
+        passes, mode = self.passes if arithmetic.has_passes else None, self.mode if arithmetic.has_mode else None
+        products = products_of_pass(m, self.hierarchy, f"product_{pixel}", arithmetic, weight=self.weight_above,
+                                    factor=self.inputs[pixel], passes=passes, mode=mode)
+        return products_of_step(m, self.hierarchy, f"step_{pixel}", arithmetic, products, bits=arithmetic.step_number.bits,
+                                passes=passes, mode=mode)
 
     def _pass_on(self, m: Module) -> None:
         grid, control = self._design.grid, ("adds", "starts", "captures", "injects")
@@ -100,18 +119,20 @@ class OutputPe(Part):
 
 
 def accumulators_vector(design: GridDesign) -> Any:
-    """The sums of a PE, one a pixel."""
-    return vector(signed(design.accumulators.bits), design.pixels)
+    """The sums of a PE: of each pixel its channels'."""
+    return vector(signed(design.accumulators.bits), design.sums)
 
 
 def _passing(design: GridDesign) -> tuple[dict[str, Any], dict[str, Any]]:
     """What passes a PE to the right, and downward: name -> shape."""
     sums = accumulators_vector(design)
     to_the_right: dict[str, Any] = {
-        "inputs": vector(shape_of(design.factor_number), design.pixels), "adds": 1, "starts": 1, "captures": 1}
-    down: dict[str, Any] = {"weight": shape_of(design.weight_number)}
+        "inputs": vector(shape_of(design.arithmetic.factor.digits), design.pixels), "adds": 1, "starts": 1, "captures": 1}
+    if design.arithmetic.has_passes:
+        to_the_right["passes"] = pass_layout(design.arithmetic)
+    down: dict[str, Any] = {"weight": shape_of(design.arithmetic.weight.digits)}
     if design.accumulators.preloads_bias:
-        down["bias"] = signed(design.accumulators.bits)
+        down["bias"] = vector(signed(design.accumulators.bits), design.channels)
     if design.drains_sideways:
         to_the_right["drained"], down["injects"] = sums, 1
     else:

@@ -12,6 +12,9 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+#: Bits of all inputs, and of all outputs, that a module may have: Amaranth numbers them with 16 bits, clock and reset too.
+MODULE_BITS = (1 << 16) - 2
+
 
 class Hierarchy(Protocol):
     """Where a component puts the components inside it."""

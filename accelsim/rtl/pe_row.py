@@ -18,7 +18,7 @@ class PeRow(Part):
     """C equal PEs side by side.
 
     The ports of a PE tell where they lead: what ends in ``_right`` goes to the same name of the next PE, and the last PE's
-    is open; everything else that is not fed from the left becomes a vector over the columns.
+    is open; the mode is the same for all; everything else becomes a vector over the columns.
 
     Parameters
     ----------
@@ -28,6 +28,8 @@ class PeRow(Part):
     -----
     those of a PE that are fed from the left : In
         Of the first PE.
+    mode : In (where PEs have modes)
+        Of all PEs.
     the PE's others, without those to the right : In or Out, vectors over the columns
         One lane for each PE.
     """
@@ -38,7 +40,7 @@ class PeRow(Part):
         self._to_the_right = [name.removesuffix("_right") for name in members if name.endswith("_right")]
         ports: dict[str, Any] = {}
         for name, member in members.items():
-            if name in self._to_the_right:
+            if name in self._to_the_right or name == "mode":
                 ports[name] = member
             elif not name.endswith("_right"):
                 flow = In if member.flow == In else Out
@@ -54,6 +56,8 @@ class PeRow(Part):
                 inner = getattr(pe, name)
                 if name in self._to_the_right:
                     m.d.comb += inner.eq(getattr(self, name) if last is None else getattr(last, f"{name}_right"))
+                elif name == "mode":
+                    m.d.comb += inner.eq(self.mode)
                 elif member.flow == In:
                     m.d.comb += inner.eq(getattr(self, name)[column])
                 else:

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigne
 from amaranth.lib import data
 
 from accelsim.numerics.rule_names import Overflow
-from accelsim.rtl.design import Number
+from accelsim.rtl.number import Number
 
 
 def shape_of(number: Number) -> Shape:
@@ -57,19 +57,24 @@ def numbered(name: str, place: int, count: int) -> str:
     return f"{name}_{place:0{len(str(count - 1))}}"
 
 
-def banked(m: Module, value: Any, *, load: Any, load_bank: Any = None, bank: Any = None) -> Any:
+def banked(m: Module, value: Any, *, load: Any, load_bank: Any = None, bank: Any = None, is_at_once: bool = False) -> Any:
     """The stationary operand that multiplies: one register, or `bank`'s of two, of which `load_bank`'s is filled.
 
     Parameters
     ----------
     value : what a bank becomes where `load` is 1; the banks have its shape.
+    is_at_once : whether it multiplies in the cycle of its loading already; one register only.
     """
     shape = value.shape()
     if bank is None:
         stationary = Signal(shape, name="stationary", reset_less=True)
         with m.If(load):
             m.d.sync += stationary.eq(value)
-        return stationary
+        if not is_at_once:
+            return stationary
+        multiplying = Signal(shape, name="multiplying")
+        m.d.comb += multiplying.eq(Mux(load, value, stationary))
+        return multiplying
     banks = [Signal(shape, name=f"bank_{place}", reset_less=True) for place in range(2)]
     for place, register in enumerate(banks):
         with m.If(load & (load_bank == place)):
@@ -92,3 +97,8 @@ def kept(exact: Any, bits: int, overflow: Overflow) -> Any:
     sign, upper = exact[-1], exact[bits - 1:]
     end = Cat((~sign).replicate(bits - 1), sign)
     return Mux(upper == sign.replicate(spare + 1), exact[:bits], end).as_signed()
+
+
+def fields_of(struct: Any) -> list[tuple[str, Any]]:
+    """(name, value) of each field of a struct."""
+    return [(name, getattr(struct, name)) for name, _ in struct.shape()]

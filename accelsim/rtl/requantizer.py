@@ -1,10 +1,10 @@
-"""The requantizer: lanes side by side, and the choice of accumulators that enter them."""
+"""The requantizer: lanes side by side."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
 from accelsim.rtl.design import GridDesign
@@ -21,10 +21,8 @@ class Requantizer(Part):
     -----
     valid : In, 1 bit
         A request: the accumulators of an entry are being read.
-    group : In (where an entry of all lanes takes several requests)
-        Which of them: accumulators ``group * lanes`` and up, pixels before columns (or rows).
-    read : In, vector over the accumulator lanes
-        The entry: a cycle after the request where the design reads ahead.
+    accumulators : In, vector over the lanes
+        What was read: a cycle after the request where the design reads ahead.
     channel ports, in the plural : In, vectors over the lanes
         `requantizer_lane.channel_ports`, with the request.
     zero_point, clamp_min, clamp_max : In
@@ -39,15 +37,13 @@ class Requantizer(Part):
         assert design.requantizer is not None
         self._design, self._lanes = design, design.requantizer.lanes
         self._channel_ports = channel_ports(design)
-        output = shape_of(design.input_number)
+        output = shape_of(design.output_number)
         ports: dict[str, Any] = {
-            "valid": In(1), "read": In(vector(accumulators_vector(design), design.lanes)), "outputs_valid": Out(1),
+            "valid": In(1), "accumulators": In(requested_vector(design)), "outputs_valid": Out(1),
             "zero_point": In(output), "clamp_min": In(output), "clamp_max": In(output),
             "outputs": Out(vector(output, self._lanes))}
         for name, member in self._channel_ports.items():
             ports[plural(name)] = In(vector(member.shape, self._lanes))
-        if design.read_groups > 1:
-            ports["group"] = In((design.read_groups - 1).bit_length())
         super().__init__(ports, hierarchy=hierarchy)
         self.is_clocked = design.read_latency_cycles > 0
 
@@ -56,30 +52,19 @@ class Requantizer(Part):
         ahead = 1 if design.reads_ahead else 0
         latency = design.read_latency_cycles
         m.d.comb += self.outputs_valid.eq(delayed(m, self.valid, latency, name="valid_stages", is_reset=True))
-        chosen = self._chosen(m, ahead)
         channels = {name: delayed(m, getattr(self, plural(name)), ahead, name=f"{plural(name)}_of_read")
                     for name in self._channel_ports}
         for place in range(self._lanes):
             lane = self.hierarchy.place(m, numbered("lane", place, self._lanes), RequantizerLane, design)
             m.d.comb += [getattr(lane, name).eq(values[place]) for name, values in channels.items()]
             m.d.comb += [getattr(lane, name).eq(getattr(self, name)) for name in ("zero_point", "clamp_min", "clamp_max")]
-            m.d.comb += [lane.accumulator.eq(chosen[place]), self.outputs[place].eq(lane.requantized)]
+            m.d.comb += [lane.accumulator.eq(self.accumulators[place]), self.outputs[place].eq(lane.requantized)]
         return m
 
-    def _chosen(self, m: Module, ahead: int) -> Any:
-        """The accumulators that enter the lanes."""
-        every = self.read.as_value()
-        layout = vector(accumulators_vector(self._design).elem_shape, self._lanes)
-        if self._design.read_groups == 1:
-            return layout(every)
-        group = delayed(m, self.group, ahead, name="group_of_read")
-        size = layout.size
-        chosen = Signal(layout, name="chosen")
-        with m.Switch(group):
-            for place in range(self._design.read_groups):
-                with m.Case(place):
-                    m.d.comb += chosen.eq(Cat(every[place * size:(place + 1) * size]))
-        return chosen
+
+def requested_vector(design: GridDesign) -> Any:
+    """The accumulators of a request."""
+    return vector(accumulators_vector(design).elem_shape, design.outputs_per_read)
 
 
 def plural(name: str) -> str:

@@ -36,7 +36,7 @@ class RequantizerLane(Part):
     module_name = "requantizer_lane"
 
     def __init__(self, design: GridDesign, *, hierarchy: Hierarchy | None = None) -> None:
-        self._design, output = design, shape_of(design.input_number)
+        self._design, output = design, shape_of(design.output_number)
         super().__init__({
             "accumulator": In(signed(design.accumulators.bits)), **channel_ports(design), "zero_point": In(output),
             "clamp_min": In(output), "clamp_max": In(output), "requantized": Out(output)}, hierarchy=hierarchy)

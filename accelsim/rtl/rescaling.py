@@ -28,7 +28,7 @@ from amaranth.hdl import Cat, Const, Mux
 
 from accelsim.hardware.requantizer import Requantizer
 from accelsim.numerics.rule_names import RepeatableRounding
-from accelsim.rtl.design import Number
+from accelsim.rtl.number import Number
 
 #: Width of a shift: 0 to 63.
 SHIFT_BITS = 6

@@ -12,7 +12,15 @@ from accelsim.rtl.beats import element_shape, packed, packed_channel, port_bits
 from accelsim.rtl.block_streams import Beat
 from accelsim.rtl.cases import Case
 from accelsim.rtl.design import GridDesign
-from accelsim.rtl.top_ports import layer_ports, load_ports, read_ports, result_shape, stream_ports
+from accelsim.rtl.top_ports import (
+    bank_ports,
+    layer_ports,
+    load_ports,
+    read_ports,
+    result_shape,
+    stream_ports,
+    table_ports,
+)
 
 #: Cycles that a case may take beyond what it should, before the testbench gives it up.
 _PATIENCE_CYCLES = 10_000
@@ -34,9 +42,12 @@ def testbench_of(design: GridDesign, cases: Sequence[Case], *, name: str, header
 def _signals(design: GridDesign, name: str) -> list[str]:
     """Clock, reset, the design's ports, and the design."""
     outputs = ["stream_ready", "fold_done", "outputs_valid"] + ([] if design.is_output_stationary else ["load_ready"])
+    banks = bank_ports(design)
     lines = ["  reg clk = 0;", "  reg rst = 1;", "  always #5 clk = ~clk;", ""]
     lines += [f"  wire {port};" for port in outputs] + [f"  wire {_range(result_shape(design))}outputs;"]
-    ports = ["clk", "rst", "outputs", *outputs]
+    lines += [f"  wire [{design.grid.pes - 1}:0] takes;"] * bool(banks)
+    lines += [f"  wire {_range(shape)}{port};" for port, shape in banks.items()]
+    ports = ["clk", "rst", "outputs", *outputs, *banks, *["takes"] * bool(banks)]
     for channel, members in _channels(design).items():
         lines += [f"  wire {channel}_valid;"] if channel != "layer" else []
         lines += [f"  wire {_range(shape)}{port};" for port, shape in members.items()]
@@ -47,9 +58,10 @@ def _signals(design: GridDesign, name: str) -> list[str]:
 
 def _channels(design: GridDesign) -> dict[str, Mapping[str, Any]]:
     """Channel -> its ports."""
-    channels = {"load": load_ports(design), "stream": stream_ports(design), "read": read_ports(design),
-                "layer": layer_ports(design)}
-    return {channel: ports for channel, ports in channels.items() if ports}
+    channels = {"table": table_ports(design), "load": load_ports(design), "stream": stream_ports(design),
+                "read": read_ports(design), "layer": layer_ports(design)}
+    return {channel: ports for channel, ports in channels.items()
+            if ports or (channel == "load" and not design.is_output_stationary)}
 
 
 def _range(shape: Any) -> str:
@@ -60,17 +72,19 @@ def _range(shape: Any) -> str:
 def _vectors(design: GridDesign, cases: Sequence[Case]) -> list[str]:
     """Memories with every beat of every channel, one case after the other, and where each case ends."""
     beats: dict[str, Callable[[Case], Sequence[Beat]]] = {
-        "load": lambda case: case.loads, "stream": lambda case: case.streams,
+        "table": lambda case: case.table, "load": lambda case: case.loads, "stream": lambda case: case.streams,
         "read": lambda case: [read.beat for read in case.reads], "layer": lambda case: [case.layer]}
     lines: list[str] = []
     for channel, ports in _channels(design).items():
         words = [packed_channel(ports, beat) for case in cases for beat in beats[channel](case)]
-        lines += _memory(f"{channel}_beats", sum(port_bits(shape) for shape in ports.values()), words)
-        joined = ", ".join(reversed(list(ports)))
-        place = "current" if channel == "layer" else f"{channel}_place"
-        lines.append(f"  assign {{{joined}}} = {channel}_beats[{place}];")
+        if ports:
+            lines += _memory(f"{channel}_beats", sum(port_bits(shape) for shape in ports.values()), words)
+            joined = ", ".join(reversed(list(ports)))
+            place = "current" if channel == "layer" else f"{channel}_place"
+            lines.append(f"  assign {{{joined}}} = {channel}_beats[{place}];")
         if channel != "layer":
             lines += _memory(f"{channel}_ends", 32, _ends([len(beats[channel](case)) for case in cases]))
+    lines += _banks(design, cases)
     bits, width = port_bits(result_shape(design)), element_shape(result_shape(design)).width
     reads = [read for case in cases for read in case.reads]
     ones = (1 << width) - 1
@@ -80,6 +94,18 @@ def _vectors(design: GridDesign, cases: Sequence[Case]) -> list[str]:
     lines += _memory("read_after", 32, [read.after for read in reads])
     lines += _memory("grid_cycles", 32, [case.grid_cycles for case in cases])
     return lines + _memory("requantize_cycles", 32, [case.requantize_cycles for case in cases])
+
+
+def _banks(design: GridDesign, cases: Sequence[Case]) -> list[str]:
+    """The words of each fold, and for each PE the place in them at which its bank is."""
+    ports = bank_ports(design)
+    if not ports:
+        return []
+    (port, shape), = ports.items()
+    bits = port_bits(shape)
+    words = [packed_channel(ports, beat) for case in cases for beat in case.banks]
+    return [*_memory("bank_beats", bits, words),
+            *_BANKS.format(port=port, pes=design.grid.pes, bits=bits // design.grid.pes).splitlines()]
 
 
 def _memory(name: str, bits: int, words: Sequence[int]) -> list[str]:
@@ -98,24 +124,34 @@ def _ends(counts: Sequence[int]) -> list[int]:
 
 def _driving(design: GridDesign, cases: Sequence[Case]) -> list[str]:
     """What offers beats, counts cycles and compares outputs."""
-    has_loads = not design.is_output_stationary
     longest = max(case.grid_cycles + len(case.reads) for case in cases) + _PATIENCE_CYCLES
-    channels = [channel for channel in ("load", "stream", "read") if channel != "load" or has_loads]
+    channels = [channel for channel in _channels(design) if channel != "layer"]
     counters = [*(f"{channel}_place" for channel in channels), "current", "answered", "done", "wrong", "cycle",
                 "first_cycle", "done_cycle", "output_cycle", "pause", "failures"]
-    taken = {"stream": "stream_valid && stream_ready", "read": "read_valid"}
-    if has_loads:
-        taken = {"load": "load_valid && load_ready"} | taken
-    starts = " || ".join(f"({taken[channel]})" for channel in channels if channel != "read")
+    ready = {"table": "", "load": " && load_ready", "stream": " && stream_ready", "read": ""}
+    offering = [channel for channel in channels if channel in ("load", "stream")]
+    waits = {"table": "", "load": " && is_decoding", "stream": " && is_decoding"}
     return _TEMPLATE.format(
         cases=len(cases), counters=", ".join(counters), patience=longest, settle=design.grid.swap_spacing + 2,
         resets="\n".join(f"    {counter} = 0;" for counter in counters),
-        valids="\n".join(f"  assign {channel}_valid = running && {channel}_place < {channel}_ends[current];"
+        decoding="running && table_place == table_ends[current]" if "table" in channels else "running",
+        valids="\n".join(f"  assign {channel}_valid = running{waits[channel]} && {channel}_place < {channel}_ends[current];"
                          for channel in channels if channel != "read"),
-        takes="\n".join(f"    if ({condition}) {channel}_place <= {channel}_place + 1;"
-                        for channel, condition in taken.items()),
-        starts=starts).splitlines()
+        takes="\n".join(f"    if ({channel}_valid{ready[channel]}) {channel}_place <= {channel}_place + 1;"
+                        for channel in channels),
+        starts=" || ".join(f"{channel}_valid" for channel in offering)).splitlines()
 
+
+_BANKS = """\
+  genvar pe;
+  generate
+    for (pe = 0; pe < {pes}; pe = pe + 1) begin : banks
+      integer place = 0;
+      assign {port}[pe * {bits} +: {bits}] = bank_beats[place][pe * {bits} +: {bits}];
+      always @(posedge clk) if (takes[pe]) place <= place + 1;
+    end
+  endgenerate
+"""
 
 _TEMPLATE = """\
   localparam CASES = {cases};
@@ -123,12 +159,13 @@ _TEMPLATE = """\
   initial begin
 {resets}
     first_cycle = -1;
-    repeat (2) @(posedge clk);
-    rst <= 0;
+    repeat (2) @(negedge clk);
+    rst = 0;
   end
 
-  // Beats are offered as soon as a case begins; requests follow the folds on which they wait.
+  // Beats are offered as soon as a case begins (and its table is written); requests follow the folds on which they wait.
   wire running = !rst && current < CASES && pause == 0;
+  wire is_decoding = {decoding};
 {valids}
   assign read_valid = running && read_place < read_ends[current] && done >= read_after[read_place];
 

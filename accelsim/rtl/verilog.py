@@ -10,9 +10,12 @@ import textwrap
 from collections.abc import Iterable
 
 from amaranth.back import rtlil
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In, Out
 
+from accelsim.errors import HardwareError
 from accelsim.rtl.design import GridDesign
-from accelsim.rtl.part import Part, Shared
+from accelsim.rtl.part import MODULE_BITS, Part, Shared
 from accelsim.rtl.top import Top
 
 _LINE_LENGTH = 125
@@ -25,6 +28,11 @@ _SCRIPT = ("proc", "opt_expr", "opt_clean", "opt_dff", "opt_clean -purge", "memo
            "attrmap -remove src -remove generator -remove top", "write_verilog -noattr")
 
 
+#: What Verilator warns of by itself: Yosys leaves operands to be extended by Verilog's rules, writes choices of one of
+#: several with cases that could overlap, and the signs of some parts of a vector beside the others.
+_WAIVERS = "".join(f"// verilator lint_off {warning}\n" for warning in ("WIDTH", "CASEOVERLAP", "UNOPTFLAT"))
+
+
 def verilog_of(design: GridDesign, *, name: str, header: Iterable[str]) -> str:
     """The whole design.
 
@@ -32,12 +40,16 @@ def verilog_of(design: GridDesign, *, name: str, header: Iterable[str]) -> str:
     ----------
     name : of the top module.
     header : lines of a comment at the file's head.
+
+    Raises
+    ------
+    HardwareError : a grid that is too large for one of its modules.
     """
     hierarchy = Shared()
     parts = _with_inner(Top(design, name=name, hierarchy=hierarchy), hierarchy)
     modules = {module: _tidied(text) for module, text in _modules(_written(parts.values())).items()}
     described = [_comment(_description(part)) + modules[part.module_name] for part in parts]
-    return _comment(header) + "\n" + "\n".join(described)
+    return _comment(header) + _WAIVERS + "\n" + "\n".join(described)
 
 
 def modules_of(part: Part) -> str:
@@ -55,6 +67,12 @@ def _with_inner(part: Part, hierarchy: Shared) -> dict[Part, str]:
 
 
 def _rtlil(part: Part) -> str:
+    members = part.signature.members.values()
+    for flow, name in ((In, "inputs"), (Out, "outputs")):
+        bits = sum(Shape.cast(member.shape).width for member in members if member.flow == flow)
+        if bits > MODULE_BITS:
+            raise HardwareError(f"expected a grid whose modules have at most {MODULE_BITS} bits of {name} in RTL, got "
+                                f"{bits} of module {part.module_name}", field="pe_grid")
     text = rtlil.convert(part, name=part.module_name, emit_src=False)
     for pattern in _INITIAL_VALUES:
         text = pattern.sub("", text)

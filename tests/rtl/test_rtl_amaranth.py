@@ -13,37 +13,29 @@ from rtl import rtl_bench as bench
 from rtl import rtl_designs as designs
 
 from accelsim.rtl.cases import case_of
-from accelsim.rtl.random_blocks import random_block, work_of
-
-
-def assert_equal(design, cases):
-    for case, outcome in zip(cases, bench.drive(design, cases), strict=True):
-        assert outcome.grid_cycles == case.grid_cycles, case.name
-        assert case.requantize_cycles in (0, outcome.requantize_cycles), case.name
-        assert bench.wrong_outputs(case, outcome) == 0, case.name
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_random_grids_take_the_closed_forms_cycles_and_give_the_numerics_integers(seed):
-    assert_equal(*designs.seeded(seed))
+    bench.assert_equal(*designs.seeded(seed))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_more_random_grids_do_so_too(seed):
-    assert_equal(*designs.seeded(seed))
+    bench.assert_equal(*designs.seeded(seed))
 
 
 @pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
 def test_an_8_x_8_grid_does_so_too(dataflow):
     design = designs.design_of(grid_rows=8, grid_columns=8, grid_dataflow=dataflow, unit_lanes=8)
-    assert_equal(design, designs.random_cases(design, np.random.default_rng(8), count=2, most=1.5))
+    bench.assert_equal(design, designs.random_cases(design, np.random.default_rng(8), count=2, most=1.5))
 
 
 def test_a_16_x_16_grid_does_so_too():
     design = designs.design_of(grid_rows=16, grid_columns=16, unit_lanes=16)
-    block = random_block(design, np.random.default_rng(16), work_of(positions=9, k=20, n=18))
-    assert_equal(design, [case_of("four folds", design, [block])])
+    block = designs.block_of(design, 16, positions=9, k=20, n=18)
+    bench.assert_equal(design, [case_of("four folds", design, [block])])
 
 
 @pytest.mark.parametrize("overflow", ["wrap", "saturate"])
@@ -53,20 +45,20 @@ def test_sums_that_overflow_are_kept_as_the_registers_keep_them(dataflow, overfl
     design = designs.design_of(grid_dataflow=dataflow, sums_bits=17, sums_overflow=overflow, has_requantizer=False,
                                **({"grid_partial_sum_bits": 15} if has_wires else {}))
     rng = np.random.default_rng(17)
-    cases = [case_of("overflow", design, [random_block(design, rng, work_of(positions=6, k=11, n=5), "extreme")])
+    cases = [case_of("overflow", design, [designs.block_of(design, rng, "extreme", positions=6, k=11, n=5)])
              for _ in range(3)]
     assert min(case.overflow_count for case in cases) > 0
-    assert_equal(design, cases)
+    bench.assert_equal(design, cases)
 
 
 @pytest.mark.parametrize("bits", range(2, 17))
 def test_every_operand_width_multiplies_exactly(bits):
     design = designs.design_of(precision_weight_bits=bits, precision_input_bits=18 - bits, sums_bits=40,
                                has_requantizer=False, grid_rows=2, grid_columns=2)
-    block = random_block(design, np.random.default_rng(bits), work_of(positions=3, k=4, n=3), "extreme")
+    block = designs.block_of(design, bits, "extreme", positions=3, k=4, n=3)
     case = case_of(f"{bits} by {18 - bits} bits", design, [block])
     assert case.overflow_count == 0
-    assert_equal(design, [case])
+    bench.assert_equal(design, [case])
 
 
 @pytest.mark.parametrize(("scheme", "rounding"), [
@@ -77,15 +69,15 @@ def test_every_requantization_rule_gives_its_own_integers(scheme, rounding):
     design = designs.design_of(grid_dataflow="dot_product", grid_rows=4, grid_columns=2, unit_scheme=scheme,
                                precision_input_bits=9, sums_bits=32, **options)
     rng = np.random.default_rng(32)
-    cases = [case_of("sums", design, [random_block(design, rng, work_of(positions=24, k=2, n=8), values)])
+    cases = [case_of("sums", design, [designs.block_of(design, rng, values, positions=24, k=2, n=8)])
              for values in ("uniform", "extreme", "uniform")]
-    assert_equal(design, cases)
+    bench.assert_equal(design, cases)
 
 
 def test_an_output_requested_a_cycle_before_its_fold_is_done_is_the_old_one():
     """The closed form is not too long by a cycle: the last sum is stored in the last cycle that it counts."""
     design, rng = designs.design_of(has_requantizer=False, sums_double_buffered=False), np.random.default_rng(1)
-    old, new = (case_of("block", design, [random_block(design, rng, work_of(positions=2, k=4, n=4))]) for _ in range(2))
+    old, new = (case_of("block", design, [designs.block_of(design, rng, positions=2, k=4, n=4)]) for _ in range(2))
     new = replace(new, reads=new.reads[-1:])
     last_cycle = new.grid_cycles - 1
     in_time, early = (bench.drive(design, [old, new], request_at={1: cycle})[1].results[-1][-1]

@@ -17,8 +17,8 @@ from accelsim import load_accelerator
 from accelsim.rtl.gate_table import law_ratio
 from accelsim.rtl.gates import gates_of, pe_gates, yardstick
 
-#: (weight bits, input bits) -> NAND2 equivalents of a signed multiplier; the 32-bit adder has 322. Generic mapping by Yosys 0.23
-#: of `*` and `+` alone, in the facts file gates_yosys.json of this project.
+#: (weight bits, input bits) -> NAND2 equivalents of a signed multiplier; the 32-bit adder has 322. Generic mapping by Yosys
+#: 0.23 of `*` and `+` alone, in the facts file gates_yosys.json of this project.
 CITED = {(2, 2): 17, (4, 4): 119, (8, 4): 267, (8, 8): 686, (16, 8): 1282, (16, 16): 2838}
 CITED_ADDER = 322
 

@@ -1,8 +1,10 @@
-"""The written Verilog, run by Icarus Verilog with its own testbench, takes the tile engine's cycles and gives its integers."""
+"""The written Verilog, run by Icarus Verilog with its own testbench: the tile engine's cycles, the simulator's integers."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -16,42 +18,38 @@ from accelsim import load_accelerator
 from accelsim.rtl.cases import case_of
 from accelsim.rtl.description import header_of, module_name_of
 from accelsim.rtl.design import GridDesign
-from accelsim.rtl.random_blocks import random_block, work_of
-from accelsim.rtl.standard_cases import standard_cases
 from accelsim.rtl.verilog import verilog_of
-
-
-def assert_passes(design, cases, folder):
-    done = designs.run_verilog(design, cases, folder)
-    requests = sum(len(case.reads) for case in cases)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert [line for line in lines if line.startswith("PASS")] == [f"PASS: {len(cases)} cases, {requests} requests"]
-    taken = [int(line.split()[2]) for line in lines if line.startswith("case ")]
-    assert taken == [case.grid_cycles for case in cases]
 
 
 @pytest.mark.parametrize("seed", range(1000, 1016))
 def test_random_grids_pass(seed, tmp_path):
-    assert_passes(*designs.seeded(seed), tmp_path)
+    designs.assert_verilog_passes(*designs.seeded(seed), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2000, 2150))
 def test_more_random_grids_pass(seed, tmp_path):
-    assert_passes(*designs.seeded(seed), tmp_path)
+    designs.assert_verilog_passes(*designs.seeded(seed), tmp_path)
 
 
-@pytest.mark.parametrize("preset", ["edge_16x16", "ethos_u55_128", "nvdla_small", "whitepaper_4x4"])
-def test_presets_pass_their_standard_cases(preset, tmp_path):
-    design = GridDesign.of(load_accelerator(preset))
-    assert_passes(design, standard_cases(design, seed=0), tmp_path)
+@pytest.mark.parametrize("precision", [name for name in designs.PRECISIONS if name != "fixed"])
+def test_random_grids_of_every_kind_pass(precision, tmp_path):
+    seed = 3000 + list(designs.PRECISIONS).index(precision)
+    designs.assert_verilog_passes(*designs.seeded(seed, precision=precision, side=4, most=1.6), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
+@pytest.mark.parametrize("precision", list(designs.PRECISIONS))
+def test_more_random_grids_of_every_kind_pass(precision, dataflow, tmp_path):
+    seed = 4000 + list(designs.PRECISIONS).index(precision)
+    designs.assert_verilog_passes(*designs.seeded(seed, precision=precision, dataflow=dataflow, side=4, most=1.6), tmp_path)
 
 
 @pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
 def test_an_8_x_8_grid_passes(dataflow, tmp_path):
     design = designs.design_of(grid_rows=8, grid_columns=8, grid_dataflow=dataflow, unit_lanes=8)
-    assert_passes(design, designs.random_cases(design, np.random.default_rng(8), count=4), tmp_path)
+    designs.assert_verilog_passes(design, designs.random_cases(design, np.random.default_rng(8), count=4), tmp_path)
 
 
 def test_a_testbench_fails_where_one_integer_is_wrong(tmp_path):
@@ -74,7 +72,7 @@ def test_a_testbench_fails_where_a_cycle_count_is_wrong(field, cycles, tmp_path)
 
 def _small_case():
     design = designs.design_of(grid_rows=2, grid_columns=2, unit_lanes=2)
-    return design, case_of("small", design, [random_block(design, np.random.default_rng(0), work_of(positions=3, k=3, n=2))])
+    return design, case_of("small", design, [designs.block_of(design, 0, positions=3, k=3, n=2)])
 
 
 def test_a_description_gives_the_same_bytes_every_time():
@@ -93,6 +91,26 @@ def test_the_file_says_what_it_is_and_has_one_module_a_kind():
     assert "// requantizer.scheme: tflite_double\n" in text
     assert re.findall(r"(?m)^module (\w+)", text) == [
         "edge_16x16_top", "fold_controller", "grid", "skew_lanes", "accumulator_lane", "requantizer", "skew_stationary",
-        "skew_streamed", "skew_loads", "pe_row", "accumulator_memory", "requantizer_lane", "pe"]
+        "skew_streamed", "skew_loads", "pe_row", "accumulator_memory", "requantizer_lane", "pe", "multiplier"]
     assert "\\" not in text  # no escaped names
     assert len(re.findall(r"(?m)^  pe pe_\d+ \(", text)) == 16  # a row of them, 16 times a row
+
+
+def test_the_head_says_how_operands_are_packed_and_what_the_modes_are():
+    chip = designs.described("bit_fusion_4")
+    head = "\n".join(header_of(chip, GridDesign.of(chip)))
+    assert "mode, bits 1 to 0: width of the weights (0 2, 1 4, 2 8, 3 12 bits)\n" in head
+    assert "mode 5 (4/4: 1 pair): 0-2x0-1\n" in head
+    assert "mode 0 (2/2: 4 pairs): 0x0, 1x1, 2x2, 3x3\n" in head
+
+
+@pytest.mark.parametrize("precision", ["fixed", "bit_fusion_passes", "subword_channels", "codebook"])
+def test_verilator_finds_nothing_to_complain_about(precision, tmp_path):
+    if shutil.which("verilator") is None:
+        pytest.skip("Verilator is not installed")
+    design = designs.design_of(precision, grid_rows=2, grid_columns=2, unit_lanes=2)
+    cases = designs.random_cases(design, np.random.default_rng(0), count=2)
+    designs.write_verilog(design, cases, tmp_path)
+    done = subprocess.run(["verilator", "--lint-only", "--timing", "--top-module", "tested_testbench", "bench.v", "grid.v"],
+                          cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
