@@ -12,6 +12,7 @@ from accelsim.energy.layer_energy import layer_energy_pj
 from accelsim.energy.traffic_energy import traffic_cost
 from accelsim.errors import NumericsError, WorkloadError
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.precision_integers import check_integers
 from accelsim.machine.controller import run_program
 from accelsim.machine.grid_times import Engine
 from accelsim.machine.identities import check_lower_bounds, check_network_bounds
@@ -76,7 +77,7 @@ def simulate(
     ------
     MappingError : a layer that fits nowhere on this accelerator.
     WorkloadError : inputs that are not the model's, or inputs of a network without integers.
-    NumericsError : integers that the rule or the accumulators (``overflow: error``) do not take.
+    NumericsError : integers that the rule, the accumulators (``overflow: error``) or the PEs' precision kind do not take.
 
     Examples
     --------
@@ -99,6 +100,8 @@ def simulate(
         estimated(times.estimate(program, samples=0 if trial_bits else len(given)))
     rule, carried = None, None
     if quantized is not None and given:
+        check_integers(accelerator.pe_grid.precision, {layer.name: (quantized.layers[layer.name].kernel, layer.weight_bits)
+                                                       for layer in described.layers})
         rule = quantized.rule if rounding == "model" else accelerator.rule
         carried = run_samples(accelerator, program, quantized, given, rule=rule, event_limit=event_limit, told=told, fed=fed,
                               trial_bits=trial_bits, records_timeline=records_timeline, progress=ran, times=times)

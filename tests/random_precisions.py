@@ -54,7 +54,7 @@ def bit_serials(draw):
 
 codebooks = st.builds(
     lambda length, per_weight, entry, given: {"kind": "codebook", "index_bits": length * per_weight, "vector_length": length,
-                                              "entry_bits": entry, "input_bits": given},
+                                              "entry_bits": max(entry, per_weight), "input_bits": given},
     st.integers(1, 3), st.integers(1, 5), st.integers(1, 16), st.integers(1, 16))
 logic = st.one_of(
     st.builds(lambda bits: {"kind": "binary", "input_bits": bits}, st.integers(1, 8)),

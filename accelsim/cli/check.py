@@ -118,21 +118,36 @@ def _areas(chip: Accelerator) -> list[tuple[str, str]]:
 
 def _peaks(chip: Accelerator, summary: AcceleratorSummary) -> list[str]:
     """A line per speed of the grid, with the widths of weights and inputs that run at it."""
-    rates = dict.fromkeys(width.macs_per_cycle for width in summary.widths)
+    speeds = dict.fromkeys((width.macs_per_cycle, width.is_float) for width in summary.widths)
     return [
-        f"{2 * rate * chip.clock_hz / 1e12:.4g} TOPS ({rate:,.6g} MACs/cycle) with "
-        + _width_texts([width for width in summary.widths if width.macs_per_cycle == rate])
-        for rate in rates
+        f"{2 * rate * chip.clock_hz / 1e12:.4g} {'TFLOPS' if is_float else 'TOPS'} ({_rate_text(rate)} MACs/cycle) with "
+        + _width_texts([width for width in summary.widths if (width.macs_per_cycle, width.is_float) == (rate, is_float)])
+        for rate, is_float in speeds
     ]
 
 
+def _rate_text(rate: float) -> str:
+    """MACs a cycle, whole or with a few digits.
+
+    >>> _rate_text(1769472), _rate_text(21845 + 1 / 3), _rate_text(256 / 9)
+    ('1,769,472', '21,845.3', '28.4444')
+    """
+    return f"{rate:,}" if isinstance(rate, int) else f"{rate:,.6g}"
+
+
 def _width_texts(widths: list[WidthSummary]) -> str:
-    """Widths of one speed: those that the PEs have, then those that are rounded up."""
+    """Widths of one speed: those that the PEs have, then those that are rounded up.
+
+    >>> _width_texts([WidthSummary(8, 8, 8, 8, 256), WidthSummary(4, 8, 8, 8, 256)])
+    '8/8 bits; 4/8 runs as 8/8'
+    """
     executed: dict[str, list[str]] = {}
     for width in widths:
         own = f"{width.weight_bits}/{width.input_bits}"
         runs_as = f"{width.executed_weight_bits}/{width.executed_input_bits}"
         executed.setdefault("" if own == runs_as else runs_as, []).append(own)
     exact = executed.pop("", [])
+    if not exact:
+        return "; ".join(f"{', '.join(texts)} bits run as {runs_as}" for runs_as, texts in executed.items())
     rounded = [f"{', '.join(texts)} {'run' if texts[1:] else 'runs'} as {runs_as}" for runs_as, texts in executed.items()]
-    return "; ".join(([f"{', '.join(exact)} bits"] if exact else []) + rounded)
+    return "; ".join([f"{', '.join(exact)} bits", *rounded])

@@ -3,13 +3,13 @@
 ==================  ========================================================================================================
 kind                energy of the multiplication of one MAC at the executed widths w x a
 ==================  ========================================================================================================
-fixed, codebook     one multiplication w x a
+fixed, codebook     one multiplication w x a; gated multipliers at the operands' own widths, as if the rest were not there
 subword             one multiplication w x a of that mode, times the kind's overhead; floating point modes below
 bit_fusion          a multiplication F x F, times the composability tax, times passes / pairs of operands that a PE takes
 bit_serial          cycles of a step x (a product of the bits of one cycle: ANDs where one of the operands has a single bit)
 binary              an XNOR for each input bit (one bit: the product; more: negate or not)
 ternary             an AND (pass or zero) and an XOR (negate or not) for each input bit
-shift_add           a shifter, and an XOR for each bit of its output
+shift_add           a shifter, and an AND (0) and an XOR (negate or not) for each bit of its output
 float               the table's floating point multiplication
 ==================  ========================================================================================================
 
@@ -45,6 +45,8 @@ COMPOSABILITY_AREA = {4: 431.5 / 282.2, 8: 1733.1 / 687.6, 16: 7492.4 / 2203.2}
 
 # Accelergy's Aladdin table (40 nm, 1 ns), as shipped by hwcomponents: a shifter of 32 bits 0.417 pJ, a multiplier 12.68 pJ.
 SHIFTER_32_RATIO = 0.417 / 12.68
+# Aladdin's own table (40 nm, 1 ns; cmos40_aladdin in github.com/ashleyswang/pm-tech-lib): 250 and 6350 um2.
+SHIFTER_32_AREA_RATIO = 250 / 6350
 #: Multiplexers of that shifter: 32 bits in each of the 5 stages that 32 distances take.
 _SHIFTER_32_CELLS = 32 * 5
 
@@ -101,14 +103,14 @@ def multiplication_area_um2(table: EnergyTable, precision: PrecisionKind, *, zer
         case BitSerialPrecision():
             weight_bits, input_bits = _bits_of_a_cycle(precision, weight_bits=weight_bits, input_bits=input_bits)
             if min(weight_bits, input_bits) == 1:
-                return gates_area_um2(table, nand2=pass_or_zero_nand2(input_bits=max(weight_bits, input_bits)))
-        case BinaryPrecision() | TernaryPrecision() | ShiftAddPrecision():
-            logic = gates_area_um2(table, nand2=_logic_nand2(precision, input_bits=input_bits + zero_point_bits))
-            shifter = 0.0
-            if isinstance(precision, ShiftAddPrecision):
-                multiplier = multiplier_area_um2(table, weight_bits=32, input_bits=32)
-                shifter = 0.0 if multiplier is None else multiplier * _shifter_share(precision, input_bits=input_bits)
-            return None if logic is None else logic + shifter
+                row = max(weight_bits, input_bits + zero_point_bits)
+                return gates_area_um2(table, nand2=pass_or_zero_nand2(input_bits=row))
+        case BinaryPrecision() | TernaryPrecision():
+            return gates_area_um2(table, nand2=_logic_nand2(precision, input_bits=input_bits))
+        case ShiftAddPrecision():
+            signs = gates_area_um2(table, nand2=_logic_nand2(precision, input_bits=input_bits + zero_point_bits))
+            shifter = shifter_area_um2(table, precision, input_bits=input_bits + zero_point_bits)
+            return None if signs is None or shifter is None else signs + shifter
         case FloatPrecision():
             return float_multiplier_area_um2(table, bits=precision.bits)
     return multiplier_area_um2(table, weight_bits=weight_bits, input_bits=input_bits + zero_point_bits)
@@ -138,6 +140,8 @@ def product_bits(precision: PrecisionKind, *, weight_bits: int, input_bits: int)
 def shifter_pj(table: EnergyTable, precision: ShiftAddPrecision, *, input_bits: int) -> float:
     """A shifter of as many bits as its widest output, with a stage for each bit of the exponent.
 
+    Shifting 8 bits at 45 nm costs 0.024 pJ and 34 um2 in You et al., "ShiftAddNet", NeurIPS 2020 (as quoted elsewhere).
+
     Examples
     --------
     >>> from accelsim.hardware.loader import load_energy_table
@@ -146,21 +150,25 @@ def shifter_pj(table: EnergyTable, precision: ShiftAddPrecision, *, input_bits: 
     0.0287
     """
     whole = multiply_pj(table, weight_bits=32, input_bits=32)
-    return whole * _shifter_share(precision, input_bits=input_bits)
+    return whole * SHIFTER_32_RATIO * _shifter_share(precision, input_bits=input_bits)
+
+
+def shifter_area_um2(table: EnergyTable, precision: ShiftAddPrecision, *, input_bits: int) -> float | None:
+    """Area of that shifter; None if the table has no areas."""
+    whole = multiplier_area_um2(table, weight_bits=32, input_bits=32)
+    return None if whole is None else whole * SHIFTER_32_AREA_RATIO * _shifter_share(precision, input_bits=input_bits)
 
 
 def _shifter_share(precision: ShiftAddPrecision, *, input_bits: int) -> float:
-    """Of a 32 x 32-bit multiplier."""
-    cells = (input_bits + precision.shifts - 1) * int(math.log2(precision.shifts))
-    return SHIFTER_32_RATIO * cells / _SHIFTER_32_CELLS
+    """Of a 32-bit shifter."""
+    return (input_bits + precision.shifts - 1) * int(math.log2(precision.shifts)) / _SHIFTER_32_CELLS
 
 
 def _logic_nand2(precision: PrecisionKind, *, input_bits: int) -> float:
-    if isinstance(precision, TernaryPrecision):
-        return pass_or_zero_nand2(input_bits=input_bits) + sign_choice_nand2(input_bits=input_bits)
-    if isinstance(precision, ShiftAddPrecision):
-        return sign_choice_nand2(input_bits=input_bits + precision.shifts - 1)
-    return sign_choice_nand2(input_bits=input_bits)
+    """What zeroes and negates an input, or an input that was shifted."""
+    bits = input_bits + precision.shifts - 1 if isinstance(precision, ShiftAddPrecision) else input_bits
+    zeroes = 0.0 if isinstance(precision, BinaryPrecision) else pass_or_zero_nand2(input_bits=bits)
+    return zeroes + sign_choice_nand2(input_bits=bits)
 
 
 def _bits_of_a_cycle(precision: BitSerialPrecision, *, weight_bits: int, input_bits: int) -> tuple[int, int]:

@@ -16,6 +16,8 @@ shift_add     the shifter                                                 move f
 codebook      the width of the table's entries                            move fewer bytes
 float         16 or 32 bits                                               move fewer bytes
 ============  ==========================================================  ==============================================
+
+Which integers the PEs of a kind multiply in a run that carries some: `accelsim.hardware.precision_integers`.
 """
 
 from __future__ import annotations

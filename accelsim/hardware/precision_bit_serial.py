@@ -27,8 +27,9 @@ class BitSerialPrecision(PrecisionKind):
     """A PE that multiplies by the bits of one or both operands, one after the other: of the weights (UNPU, Lee et al., JSSC
     2019; NE16 of GAP9), of the inputs (Stripes, Judd et al., MICRO 2016) or of both (Loom, Sharify et al., DAC 2018).
 
-    A streamed step takes ceil(bits / bits_per_cycle) cycles, multiplied over the serial operands; the other operand is
-    parallel and as wide as the hardware has it. Each fold has its fixed cycles on top.
+    A streamed step takes ceil(bits / bits_per_cycle) cycles, multiplied over the serial operands, whose widths count as
+    least_bits at least; the other operand is parallel and as wide as the hardware has it. Each fold has its fixed cycles on
+    top.
     """
 
     kind: Literal["bit_serial"]
@@ -39,6 +40,8 @@ class BitSerialPrecision(PrecisionKind):
     """Widest weights, bits (1 to 32); the width of the weights' wires where they are not serial."""
     input_bits: Annotated[int, Field(ge=1, le=32)] = 8
     """Widest inputs, bits (1 to 32); the width of the inputs' wires where they are not serial."""
+    least_bits: Annotated[int, Field(ge=1, le=32)] = 1
+    """Narrowest serial operands, bits (1 to 32, at most their widest); narrower ones are rounded up to it. NE16: 2."""
     bits_per_cycle: Annotated[int, Field(ge=1, le=8)] = 1
     """Bits of each serial operand that a cycle takes (1 to 8); widths are rounded up to multiples of it."""
     overhead_cycles: Annotated[int, Field(ge=0)] = 0
@@ -54,6 +57,9 @@ class BitSerialPrecision(PrecisionKind):
 
     @model_validator(mode="after")
     def _check_combination(self) -> BitSerialPrecision:
+        for operand, widest in (("weights", self.weight_bits), ("inputs", self.input_bits)):
+            if self.is_serial(operand) and self.least_bits > widest:
+                raise ValueError(f"least_bits: expected at most the {widest} bits of the {operand}, got {self.least_bits}")
         if self.one_bit_reduction < 1:
             raise ValueError(f"one_bit_reduction: expected at least 1, got {self.one_bit_reduction}")
         if self.pointwise is not None and self.pointwise.reduction > 1:
@@ -76,6 +82,8 @@ class BitSerialPrecision(PrecisionKind):
         >>> stripes = BitSerialPrecision(kind="bit_serial", serial="inputs", weight_bits=16, input_bits=16)
         >>> stripes.executed_bits(weight_bits=8, input_bits=5)
         (16, 5)
+        >>> BitSerialPrecision(kind="bit_serial", serial="weights", least_bits=2).executed_bits(weight_bits=1, input_bits=8)
+        (2, 8)
         """
         if not fits(self.limits[0], weight_bits=weight_bits, input_bits=input_bits):
             return None
@@ -117,5 +125,7 @@ class BitSerialPrecision(PrecisionKind):
         return not self.is_serial("inputs")
 
     def _rounded(self, bits: int, operand: str) -> int:
-        """Up to whole cycles where the operand is serial."""
-        return -(-bits // self.bits_per_cycle) * self.bits_per_cycle if self.is_serial(operand) else bits
+        """Up to the least width and to whole cycles where the operand is serial."""
+        if not self.is_serial(operand):
+            return bits
+        return -(-max(bits, self.least_bits) // self.bits_per_cycle) * self.bits_per_cycle

@@ -25,9 +25,9 @@ class CodebookPrecision(PrecisionKind):
     index_bits: Annotated[int, Field(ge=1, le=16)] = 4
     """Widest index, bits (1 to 16): the table has 2^index_bits entries."""
     vector_length: Count = 1
-    """Weights that one entry holds (at least 1, at most index_bits)."""
+    """Weights that one entry holds (at least 1; index_bits is a multiple of it)."""
     entry_bits: Annotated[int, Field(ge=1, le=32)] = 8
-    """Width of a decoded weight and of the multiplier's weight operand, bits (1 to 32)."""
+    """Width of a decoded weight and of the multiplier's weight operand, bits (1 to 32; no less than an index has for it)."""
     input_bits: Annotated[int, Field(ge=1, le=32)] = 8
     """Width of the multiplier's input operand, bits (1 to 32)."""
 
@@ -35,6 +35,12 @@ class CodebookPrecision(PrecisionKind):
     def _check_vectors(self) -> CodebookPrecision:
         if self.vector_length > self.index_bits:
             raise ValueError(f"vector_length: expected at most the index's {self.index_bits} bits, got {self.vector_length}")
+        if self.index_bits % self.vector_length:
+            raise ValueError(f"index_bits: expected a multiple of the {self.vector_length} weights of vector_length, got "
+                             f"{self.index_bits}")
+        if self.entry_bits < self.index_bits // self.vector_length:
+            raise ValueError(f"entry_bits: expected at least the {self.index_bits // self.vector_length} bits of an index a "
+                             f"weight, got {self.entry_bits}")
         return self
 
     @property

@@ -20,7 +20,9 @@ class FixedPrecision(PrecisionKind):
     input_bits: Annotated[int, Field(ge=1, le=32)] = 8
     """Width of the multiplier's input operand, bits (1 to 32)."""
     gated: bool = False
-    """Whether the upper part of the multiplier stands still under narrower operands, which then switch less energy."""
+    """Whether the upper part of the multiplier stands still under narrower operands, which then switch only as much energy
+    as a multiplier of their own widths (dynamic accuracy scaling, Moons et al., DATE 2017). The gates that hold the rest
+    still are left out."""
 
     @property
     def native_bits(self) -> tuple[int, int]:

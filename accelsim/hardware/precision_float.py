@@ -10,7 +10,7 @@ from accelsim.hardware.step_cost import LayerForm, StepCost
 
 class FloatPrecision(PrecisionKind):
     """A floating point multiplier and adder per PE: tensors of any width up to its own are multiplied as its numbers. It
-    serves as the baseline of time, traffic and energy; a run that carries integers computes with integers, not with it."""
+    serves as the baseline of time, traffic and energy; a run that carries integers is refused."""
 
     kind: Literal["float"]
     """Name of the precision kind."""
@@ -31,6 +31,5 @@ class FloatPrecision(PrecisionKind):
     def step_cost(self, *, weight_bits: int, input_bits: int, form: LayerForm = "window") -> StepCost:
         return StepCost()
 
-    @property
-    def uses_float(self) -> bool:
+    def multiplies_floats(self, *, weight_bits: int, input_bits: int) -> bool:
         return True

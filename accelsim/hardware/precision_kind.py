@@ -55,7 +55,16 @@ class PrecisionKind(Spec, ABC):
     @property
     def uses_float(self) -> bool:
         """Whether some widths are multiplied as floating point numbers."""
+        return any(self.multiplies_floats(weight_bits=weight, input_bits=given) for weight, given in self.stated_bits)
+
+    def multiplies_floats(self, *, weight_bits: int, input_bits: int) -> bool:
+        """Whether operands of these widths are multiplied as floating point numbers."""
         return False
+
+    @property
+    def stated_bits(self) -> tuple[tuple[int, int], ...]:
+        """(weight, input) widths that a description of the PEs names, the native ones first."""
+        return tuple(dict.fromkeys((self.native_bits, *self.limits)))
 
 
 def fits(limit: tuple[int, int], *, weight_bits: int, input_bits: int) -> bool:

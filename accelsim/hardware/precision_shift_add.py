@@ -12,7 +12,8 @@ from accelsim.hardware.step_cost import LayerForm, StepCost
 
 class ShiftAddPrecision(PrecisionKind):
     """A PE with a shifter instead of a multiplier, for logarithmic weights +-2^e (Miyashita et al. 2016; Zhou et al. 2017,
-    INQ): a weight's code is a sign and an exponent. One MAC a cycle, at the hardware's widths."""
+    INQ): a weight's code is a sign and an exponent. Where a layer has weights of 0, one of the exponents stands for it. One
+    MAC a cycle, at the hardware's widths."""
 
     kind: Literal["shift_add"]
     """Name of the precision kind."""

@@ -102,8 +102,12 @@ class SubwordPrecision(PrecisionKind):
         return StepCost(cycles=cycles, reduction=Fraction(products))
 
     @property
-    def uses_float(self) -> bool:
-        return any(mode.is_float for mode in self.modes)
+    def stated_bits(self) -> tuple[tuple[int, int], ...]:
+        return tuple(mode.bits for mode in self.modes)
+
+    def multiplies_floats(self, *, weight_bits: int, input_bits: int) -> bool:
+        mode = self.mode(weight_bits=weight_bits, input_bits=input_bits)
+        return mode is not None and mode.is_float
 
 
 def _cells(mode: SubwordMode) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelsim.hardware.accelerator import Accelerator
+from accelsim.hardware.precision_kind import PrecisionKind
 
-#: Operand widths (weight, input) that a summary shows, as far as the grid takes them.
-_SHOWN_WIDTHS = ((32, 32), (16, 16), (8, 16), (8, 8), (4, 8), (8, 4), (4, 4), (3, 3), (2, 8), (2, 2), (1, 8), (1, 1))
+#: Operand widths (weight, input) that a summary shows beside those of the description, as far as the grid takes them.
+_COMMON_WIDTHS = ((32, 32), (16, 16), (8, 16), (8, 8), (4, 8), (8, 4), (4, 4), (3, 3), (2, 8), (2, 2), (1, 8), (1, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class WidthSummary:
     ----------
     weight_bits, input_bits : widths of the tensors.
     executed_weight_bits, executed_input_bits : widths at which the PEs really multiply.
-    macs_per_cycle : of the whole grid.
+    macs_per_cycle : of the whole grid, an int where it is whole.
+    is_float : whether they are multiplied as floating point numbers.
     """
 
     weight_bits: int
@@ -27,6 +29,7 @@ class WidthSummary:
     executed_weight_bits: int
     executed_input_bits: int
     macs_per_cycle: float
+    is_float: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class AcceleratorSummary:
     requantization_scheme : the rule of the requantizer.
     dram_bytes_per_cycle : peak.
     ridge_macs_per_byte : operational intensity at which the DRAM just keeps up with the grid.
-    widths : the grid's speed at common operand widths.
+    widths : the grid's speed at common operand widths and at those that the description names.
     unconfirmed : dotted paths of values whose source nobody could confirm, those of the energy table included.
     """
 
@@ -104,9 +107,27 @@ def summarize(accelerator: Accelerator) -> AcceleratorSummary:
 def _widths(accelerator: Accelerator) -> tuple[WidthSummary, ...]:
     precision = accelerator.pe_grid.precision
     summaries = []
-    for weight_bits, input_bits in _SHOWN_WIDTHS:
+    for weight_bits, input_bits in _shown_widths(precision):
         executed = precision.executed_bits(weight_bits=weight_bits, input_bits=input_bits)
         if executed is not None:
             rate = accelerator.peak_macs_per_cycle_at(weight_bits=weight_bits, input_bits=input_bits)
-            summaries.append(WidthSummary(weight_bits, input_bits, *executed, rate))
+            is_float = precision.multiplies_floats(weight_bits=weight_bits, input_bits=input_bits)
+            summaries.append(WidthSummary(weight_bits, input_bits, *executed, rate, is_float))
     return tuple(summaries)
+
+
+def _shown_widths(precision: PrecisionKind) -> list[tuple[int, int]]:
+    """The common widths, and each width of the description before the first that makes a smaller product.
+
+    Examples
+    --------
+    >>> from accelsim.hardware.precision_codebook import CodebookPrecision
+    >>> _shown_widths(CodebookPrecision(kind="codebook", index_bits=5, input_bits=12))[:5]
+    [(32, 32), (16, 16), (8, 16), (8, 8), (5, 12)]
+    """
+    shown = list(_COMMON_WIDTHS)
+    for weight_bits, input_bits in precision.stated_bits:
+        if (weight_bits, input_bits) not in shown:
+            smaller = (place for place, (weight, given) in enumerate(shown) if weight * given < weight_bits * input_bits)
+            shown.insert(next(smaller, len(shown)), (weight_bits, input_bits))
+    return shown

@@ -55,11 +55,14 @@ def _problem(detail: ErrorDetails, path: FieldPath, model: type[BaseModel]) -> P
     if kind == "missing":
         return Problem(path, MISSING)
     if kind == "literal_error":
-        return Problem(path, wrong_choice(detail["input"], _choices(limits["expected"])))
+        choices = _choices(limits["expected"])
+        if detail["input"] in choices and "'" not in limits["expected"]:  # a number in quotes
+            return Problem(path, f"expected one of {', '.join(choices)}, a number, got {got}")
+        return Problem(path, wrong_choice(detail["input"], choices))
     if kind == "union_tag_not_found":
         return Problem((*path, "kind"), MISSING)
     if kind == "union_tag_invalid":
-        return Problem((*path, "kind"), wrong_choice(limits["tag"], _choices(limits["expected_tags"])))
+        return Problem((*path, "kind"), wrong_choice(detail["input"]["kind"], _choices(limits["expected_tags"])))
     return Problem(path, f"expected {_expected(kind, limits, detail['msg'])}, got {got}")
 
 

@@ -39,6 +39,13 @@ def test_adders_are_as_wide_as_the_partial_sums_and_a_row_sum_unit_adds_its_own(
         assert estimate_area(summing).um2["adders"] == estimate_area(grid).um2["adders"] + adders * 137
 
 
+def test_a_grid_of_adder_trees_by_hand() -> None:
+    """The 4 x 4 grid of the white paper: in each row three adders for products of 16 bits and one for the sum."""
+    area = estimate_area(load_accelerator("whitepaper_4x4"))
+    assert area.um2["multipliers"] == 16 * 282
+    assert area.um2["adders"] == 4 * (3 * 67 + 137)
+
+
 def test_table_without_areas_gives_reasons_instead_of_numbers() -> None:
     area = estimate_area(with_changes(EDGE, {"energy": "jouppi_7nm"}))
     reason = "the energy table jouppi_7nm has no area for it"

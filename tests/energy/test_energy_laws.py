@@ -31,6 +31,17 @@ def test_multiplications_of_mixed_widths_agree_with_the_product_law(
     assert multiply_pj(HOROWITZ, weight_bits=weight_bits, input_bits=input_bits) == pytest.approx(published, rel=0.04)
 
 
+# EvoApproxLib (github.com/ehw-fit/evoapproxlib), exact multipliers in 45 nm, PDK45_PWR in mW.
+@pytest.mark.parametrize(("weight_bits", "input_bits", "synthesized"), [
+    (8, 2, 0.033), (8, 3, 0.082), (8, 4, 0.137), (12, 12, 1.157), (16, 16, 2.202)])
+def test_narrow_multiplications_cost_rather_more_and_wide_ones_less_than_synthesized(
+        weight_bits: int, input_bits: int, synthesized: float) -> None:
+    """Within a factor of 3 of the synthesized ratio to 8 x 8 bits (0.391 mW): fewer bits save rather less here."""
+    law = multiply_pj(HOROWITZ, weight_bits=weight_bits, input_bits=input_bits) / 0.2
+    ratio = synthesized / 0.391
+    assert ratio < law < 3 * ratio if ratio < 1 else ratio / 1.5 < law < ratio
+
+
 def test_multiply_and_add_of_int8_meet_bitfusions_synthesized_pe() -> None:
     # BitFusion, fixed 8x8 PE at 45 nm: 0.298 pJ a cycle.
     total = multiply_pj(HOROWITZ, weight_bits=8, input_bits=8) + add_pj(HOROWITZ, bits=32)
