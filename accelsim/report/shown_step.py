@@ -28,8 +28,8 @@ from accelsim.workload.input_values import samples
 from accelsim.workload.network import Network
 from accelsim.workload.quantized_network import QuantizedNetwork
 
-#: Names that a message lists.
-_MOST_NAMES = 5
+#: Names that a message lists, and how like one another two names are (`difflib`) of which one may be meant by the other.
+_MOST_NAMES, _ALIKE = 5, 0.6
 
 
 def shown_step(
@@ -96,9 +96,9 @@ def _near(name: str, names: Sequence[str]) -> str:
     >>> _near("conv", ["conv_1", "conv_2", "fc"]), _near("zzz", ["a", "b"])
     ('did you mean conv_1 or conv_2?', 'it has a and b')
     """
-    lower = {known.lower(): known for known in reversed(names)}
-    close = [lower[found] for found in difflib.get_close_matches(name.lower(), lower, n=_MOST_NAMES)]
-    close += [known for known in names if name and name.lower() in known.lower() and known not in close]
+    likeness = {known: difflib.SequenceMatcher(None, name.lower(), known.lower()).ratio() for known in names}
+    close = [known for known in sorted(names, key=lambda known: -likeness[known])
+             if likeness[known] >= _ALIKE or (name and name.lower() in known.lower())]
     if close:
         return f"did you mean {_listed(close[:_MOST_NAMES], 'or')}?"
     shown = list(names[:_MOST_NAMES])

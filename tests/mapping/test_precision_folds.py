@@ -153,8 +153,8 @@ def pes_of(lanes, cost):
 
 
 class WayOut:
-    """Where results are on their way out of the grid, and when: sums leave a column (or the PEs of a row) one behind the other,
-    an earlier fold's before a later one's."""
+    """Where results are on their way out of the grid, and when: sums leave a column (or the PEs of a row) one behind the
+    other, an earlier fold's before a later one's."""
 
     def __init__(self, grid):
         self.grid, self.latest = grid, {}
@@ -169,7 +169,7 @@ class WayOut:
         hop, length = ((grid.registers_per_row_hop, fold.rows) if grid.drain == "rows" else
                        (grid.registers_per_column_hop, fold.columns))
         places = []
-        for pe in range(length):  # a PE's sum is ready `hop` later than its neighbour's and then passes the others' registers
+        for pe in range(length):  # a PE's sum is ready `hop` after its neighbour's, then passes the others' registers
             for register in range(pe, length):
                 places.append((register, entered[-1] + register * hop + (register - pe)))
             places.append(("out", entered[-1] + (length - 1) * hop + (length - 1 - pe)))
@@ -188,8 +188,8 @@ def clocked(grid, folds, cost):
 
     One loader fills the shadow registers, which are free once the fold before has started; one streamer lets a fold's fixed
     cycles pass and then takes in a step every `cost.cycles`; a fold starts once its results will find their way out free.
-    Output stationary, the lines at the PEs are kept for as long as results need to leave, or the next sums to come in. Counted
-    from the first cycle of the loader.
+    Output stationary, the lines at the PEs are kept for as long as results need to leave, or the next sums to come in.
+    Counted from the first cycle of the loader.
     """
     folds = [FoldRun(1, run.streamed, run.rows, run.columns) for run in folds for _ in range(run.count)]
     starts, now, busy, finish, way = [], 0, 0, 0, WayOut(grid)

@@ -140,7 +140,8 @@ class SplitProducts(Part):
         """A slice's product; it has a sign where it is the upper end of a weight."""
         arithmetic = self._arithmetic
         own, has_sign = self.weight[place * bits:(place + 1) * bits], Signal(name=f"has_sign_{place}")
-        tops = [code for parts in range(1, self._slices + 1) if (place + 1) % parts == 0 for code in self._codes(parts, parts)]
+        tops = [code for parts in range(1, self._slices + 1) if (place + 1) % parts == 0
+                for code in self._codes(parts, parts)]
         m.d.comb += has_sign.eq(self.mode.matches(*tops) if arithmetic.has_signed_weights else 0)
         input_number = arithmetic.input_number(arithmetic.modes[0])
         factor = Signal(shape_of(input_number), name=f"factor_{place}")
