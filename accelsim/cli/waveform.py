@@ -168,7 +168,7 @@ def _check_sizes(step: LayerStep, out: Path | None, animate: Path | None, clocks
                                 f"for {count:,} clock cycles; --clocks FIRST:END shows fewer of them, --limit allows more",
                                 file=str(path))
     for path, count, size in expected:
-        print_remark(f"{path}: {count:,} clock cycles, about {format_scaled(size, 'B')}")
+        print_remark(f"{path}: {count:,} clock cycle{'s' if count > 1 else ''}, about {format_scaled(size, 'B')}")
 
 
 def _write(step: LayerStep, out: Path | None, animate: Path | None, clocks: Clocks | None) -> None:

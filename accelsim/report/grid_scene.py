@@ -103,6 +103,8 @@ class GridScene:
                             ("next", "next fold's"), ("sum", "sum of a row")),
         }.get(kind, (("token", f"{moving}, moves right"), ("held", f"{held}, stays"), ("next", "next fold's"),
                      ("load", "being loaded"), ("sum", "partial sum, moves down")))
+        if kind == "output_stationary" and self.step.is_held:
+            entries = (*entries, ("load", "next fold's start"))
         looks = {"token": paints.token(0), "held": paints.held(0), "next": paints.next(1), "load": paints.load(1),
                  "sum": paints.sum(0), "drain": paints.drain(0)}
         x = 24.0

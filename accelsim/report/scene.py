@@ -59,7 +59,7 @@ class Slot:
 
 
 #: Opacity that is lost in the registers between two PEs.
-FAINTNESS = 0.6
+FAINTNESS = 0.72
 
 #: Smallest text that is drawn, pixels.
 LEAST_SIZE = 6.5

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from accelsim.machine.stepped.layer_step import LayerStep
 from accelsim.machine.stepped.operand_register import OperandRegister
 
-#: Bytes of a variable's declaration and of its scope's, about.
-_DECLARATION_BYTES = 40
+#: Bytes of a variable's declaration and first value, and of a scope's lines, about.
+_DECLARATION_BYTES, _SCOPE_BYTES = 48, 40
 
 #: Bytes of a clock's own lines: two times, the clock signal, its number, the controller's counters.
 _CLOCK_BYTES = 60
@@ -20,7 +22,7 @@ def expected_bytes(step: LayerStep, *, clocks: int, of: int) -> int:
     """
     grid, layout, cost = step.accelerator.pe_grid, step.layout, step.cost
     pes, slots, sums = grid.pes, layout.slots, layout.sums
-    variables = pes * (8 + slots * (grid.pixels + 3 * cost.channels) + sums) + int(layout.outputs[0] * layout.outputs[1])
+    variables = pes * (3 + slots * (grid.pixels + 3 * cost.channels) + sums) + math.prod(layout.outputs)
     code = 2 if variables < 94 * 94 else 3
     inputs, weights = (_line(register, code) for register in (step.input_register, step.weight_register))
     product_bits = step.input_register.bits + step.weight_register.bits + max(1, step.block.k).bit_length() // 2
@@ -48,7 +50,8 @@ def expected_bytes(step: LayerStep, *, clocks: int, of: int) -> int:
         else:
             loads += int(fold.rows * pes * (columns / grid.columns * held + 3 + code) + 2 * rows * columns * held)
     outputs = step.block.outputs * (2 * kept + 8) if step.requantizes else 0
-    return int(variables * _DECLARATION_BYTES + (tokens * of_token + loads + outputs + of * _CLOCK_BYTES) * clocks / of)
+    changes = (tokens * of_token + loads + outputs + of * _CLOCK_BYTES) * clocks / of
+    return int(variables * _DECLARATION_BYTES + pes * _SCOPE_BYTES + changes)
 
 
 def _used(step: LayerStep) -> tuple[float, float]:

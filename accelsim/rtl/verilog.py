@@ -10,12 +10,10 @@ import textwrap
 from collections.abc import Iterable
 
 from amaranth.back import rtlil
-from amaranth.hdl import Shape
-from amaranth.lib.wiring import In, Out
 
-from accelsim.errors import HardwareError
 from accelsim.rtl.design import GridDesign
-from accelsim.rtl.part import MODULE_BITS, Part, Shared
+from accelsim.rtl.part import Part, Shared
+from accelsim.rtl.size import check_size
 from accelsim.rtl.top import Top
 
 _LINE_LENGTH = 125
@@ -45,6 +43,7 @@ def verilog_of(design: GridDesign, *, name: str, header: Iterable[str]) -> str:
     ------
     HardwareError : a grid that is too large for one of its modules.
     """
+    check_size(design)
     hierarchy = Shared()
     parts = _with_inner(Top(design, name=name, hierarchy=hierarchy), hierarchy)
     modules = {module: _tidied(text) for module, text in _modules(_written(parts.values())).items()}
@@ -67,12 +66,6 @@ def _with_inner(part: Part, hierarchy: Shared) -> dict[Part, str]:
 
 
 def _rtlil(part: Part) -> str:
-    members = part.signature.members.values()
-    for flow, name in ((In, "inputs"), (Out, "outputs")):
-        bits = sum(Shape.cast(member.shape).width for member in members if member.flow == flow)
-        if bits > MODULE_BITS:
-            raise HardwareError(f"expected a grid whose modules have at most {MODULE_BITS} bits of {name} in RTL, got "
-                                f"{bits} of module {part.module_name}", field="pe_grid")
     text = rtlil.convert(part, name=part.module_name, emit_src=False)
     for pattern in _INITIAL_VALUES:
         text = pattern.sub("", text)

@@ -22,7 +22,6 @@ from accelsim.machine.stepped.stepped_times import SteppedTimes
 from accelsim.machine.values.grid_layer import block_shape
 from accelsim.mapping.fold_plan import fold_runs, step_cost
 from accelsim.mapping.grid_program import build_grid_program
-from accelsim.mapping.lowering import lower
 from accelsim.mapping.program import Compute, Program
 from accelsim.mapping.tiling import Tiling
 from accelsim.numerics.grid_kernel import GridKernel
@@ -38,14 +37,6 @@ from accelsim.workload.quantized_network import ModelInput, ModelOutput, Quantiz
 from accelsim.workload.tensor import Tensor
 
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "dot_product")
-
-
-def has_equal_folds(accelerator, layer, program):
-    """Whether all folds of a layer are alike, so that none gets into the way of its neighbour."""
-    grid, work = accelerator.pe_grid, lower(layer, has_row_sum_unit=accelerator.pe_grid.row_sum_unit)
-    sizes = {(run.streamed, run.rows, run.columns) for step in program.steps if isinstance(step, Compute)
-             for run in fold_runs(grid, work, block_shape(step))}
-    return grid.overlap == "none" or grid.dataflow == "dot_product" or len(sizes) == 1
 
 
 @st.composite
@@ -79,13 +70,8 @@ def test_a_random_layer_takes_the_same_cycles_and_gives_the_same_integers_and_ev
     found, expected = (ran.values[layer.name].overflows for ran in (stepped, tile))
     assert replace(found, first=()) == replace(expected, first=())
     assert stepped.values[layer.name].widths == tile.values[layer.name].widths
-    if has_equal_folds(accelerator, layer, program):
-        assert stepped.runs == tile.runs
-        assert sorted(found.first) == sorted(expected.first)
-    else:  # folds that get into each other's way only ever wait
-        assert stepped.runs[0].total_cycles >= tile.runs[0].total_cycles
-        assert (sorted(event._replace(cycle=0) for event in found.first)
-                == sorted(event._replace(cycle=0) for event in expected.first))
+    assert stepped.runs == tile.runs
+    assert sorted(found.first) == sorted(expected.first)
 
 
 @settings(max_examples=100, deadline=None)
