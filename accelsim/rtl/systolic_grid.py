@@ -10,17 +10,10 @@ from amaranth.lib.wiring import In, Out
 from accelsim.rtl.design import GridDesign
 from accelsim.rtl.part import Hierarchy, Part
 from accelsim.rtl.pass_edge import chosen_passes, entering_digits, pass_ports
-from accelsim.rtl.pe_row import PeRow
 from accelsim.rtl.registers import delayed, numbered, vector
 from accelsim.rtl.skew import skewed
-from accelsim.rtl.stationary_pe import (
-    StationaryPe,
-    kept_operand,
-    stationary_vector,
-    streamed_operand,
-    streamed_words,
-    sums_vector,
-)
+from accelsim.rtl.stationary_pe import kept_operand, stationary_vector, streamed_operand, streamed_words, sums_vector
+from accelsim.rtl.stationary_rows import StationaryRows, rows_of_a_block
 
 
 class SystolicGrid(Part):
@@ -74,25 +67,25 @@ class SystolicGrid(Part):
         entering = entering_digits(m, self, design, streamed_operand(design), self.streamed)
         streamed = skewed(m, self.hierarchy, "streamed", entering, step=down)
         loads = skewed(m, self.hierarchy, "loads", self.loads, step=down, is_reset=True)
-        banks = {name: getattr(self, name) for name in ("load_bank", "bank") if design.has_two_registers}
+        passed = {name: getattr(self, name) for name in ("load_bank", "bank") if design.has_two_registers}
         if design.arithmetic.has_passes:
-            banks["passes"] = chosen_passes(m, design, self.passes, kept_operand(design))
+            passed["passes"] = chosen_passes(m, design, self.passes, kept_operand(design))
+        rows = rows_of_a_block(design.rows)
         above: Any = None
-        for place in range(design.rows):
-            row = self.hierarchy.place(m, numbered("row", place, design.rows), PeRow, design, StationaryPe)
-            m.d.comb += [row.streamed.eq(streamed[place]), row.load.eq(loads[place])]
-            if design.loads_from_banks:
-                m.d.comb += [row.own.eq(self.stationary[place]), self.takes[place].eq(row.takes)]
-            else:
-                m.d.comb += row.stationary_above.eq(top if above is None else above.stationary_below)
-            if above is None:
-                m.d.comb += row.sums_above.as_value().eq(0)
-            else:
-                m.d.comb += row.sums_above.eq(above.sums_below)
-                banks = {name: delayed(m, bank, down, name=f"{name}_row_{place}") for name, bank in banks.items()}
-            m.d.comb += [getattr(row, name).eq(bank) for name, bank in banks.items()]
+        for place, first in enumerate(range(0, design.rows, rows)):
+            block = self.hierarchy.place(m, numbered("rows", place, design.rows // rows), StationaryRows, design, rows)
+            for row in range(rows):
+                m.d.comb += [block.streamed[row].eq(streamed[first + row]), block.loads[row].eq(loads[first + row])]
+                if design.loads_from_banks:
+                    m.d.comb += [block.own[row].eq(self.stationary[first + row]),
+                                 self.takes[first + row].eq(block.takes[row])]
+            if not design.loads_from_banks:
+                m.d.comb += block.stationary_above.eq(top if above is None else above.stationary_below)
+            m.d.comb += block.sums_above.as_value().eq(0 if above is None else above.sums_below.as_value())
+            m.d.comb += [getattr(block, name).eq(value if above is None else getattr(above, f"{name}_below"))
+                         for name, value in passed.items()]
             if design.arithmetic.has_mode:
-                m.d.comb += row.mode.eq(self.mode)
-            above = row
+                m.d.comb += block.mode.eq(self.mode)
+            above = block
         m.d.comb += self.sums.eq(delayed(m, above.sums, grid.extra_stages, name="edge_stages"))
         return m

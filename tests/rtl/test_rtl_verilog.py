@@ -91,7 +91,7 @@ def test_the_file_says_what_it_is_and_has_one_module_a_kind():
     assert "// requantizer.scheme: tflite_double\n" in text
     assert re.findall(r"(?m)^module (\w+)", text) == [
         "edge_16x16_top", "fold_controller", "grid", "skew_lanes", "accumulator_lane", "requantizer", "skew_stationary",
-        "skew_streamed", "skew_loads", "pe_row", "accumulator_memory", "requantizer_lane", "pe", "multiplier"]
+        "skew_streamed", "skew_loads", "pe_rows", "accumulator_memory", "requantizer_lane", "pe_row", "pe", "multiplier"]
     assert "\\" not in text  # no escaped names
     assert len(re.findall(r"(?m)^  pe pe_\d+ \(", text)) == 16  # a row of them, 16 times a row
 
