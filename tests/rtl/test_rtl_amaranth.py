@@ -38,6 +38,16 @@ def test_a_16_x_16_grid_does_so_too():
     bench.assert_equal(design, [case_of("four folds", design, [block])])
 
 
+@pytest.mark.parametrize("options", [{"grid_dataflow": "weight_stationary", "grid_registers_per_row_hop": 2},
+                                     {"grid_dataflow": "input_stationary", "grid_preload_cycles": 0},
+                                     {"precision": "bit_serial_digits", "grid_dataflow": "weight_stationary"}])
+def test_a_grid_of_many_rows_is_made_of_blocks_that_work_as_one(options):
+    """40 rows, 5 blocks of 8."""
+    design = designs.design_of(grid_rows=40, grid_columns=2, unit_lanes=2, **options)
+    block = designs.block_of(design, 40, positions=3, k=70, n=3)
+    bench.assert_equal(design, [case_of("folds", design, [block])])
+
+
 @pytest.mark.parametrize("overflow", ["wrap", "saturate"])
 @pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
 def test_sums_that_overflow_are_kept_as_the_registers_keep_them(dataflow, overflow):
