@@ -116,8 +116,7 @@ def is_safe(block: BlockProducts, held: Integers, *, order: AdditionOrder, accum
     has_wires = order.kind == "column_sums"
     if block.bound + largest <= accumulator.max and (not has_wires or block.bound <= wires.max):
         return True
-    up = as_integer_sums((block.magnitudes + block.sums).max(axis=1)) // 2
-    down = as_integer_sums((block.magnitudes - block.sums).max(axis=1)) // 2
+    up, down = (as_integer_sums(sums.max(axis=1)) // 2 for sums in block.twice_the_signed_sums)
     if has_wires and max(extremes(up)[1], extremes(down)[1]) > wires.max:
         return False
     return max(extremes(total(up, held.max(axis=1)))[1],
@@ -136,11 +135,11 @@ class _Folds:
 
     def sums(self, run: Run) -> Integers:
         """Sums of the products of a run of steps, (G, M, N)."""
-        return self._block.run_sums(run).astype(self._type)
+        return as_integer_sums(self._block.run_sums(run)).astype(self._type)
 
     def _range(self, run: Run, sums: Integers) -> tuple[Integers, Integers]:
         """(negative, positive) products of a run, summed."""
-        magnitudes: Integers = self._block.run_magnitudes(run).astype(self._type)
+        magnitudes: Integers = as_integer_sums(self._block.run_magnitudes(run)).astype(self._type)
         return (sums - magnitudes) >> 1, (sums + magnitudes) >> 1
 
     def added(self, held: Integers, sums: Integers, run: Run, accumulator: Register) -> Integers:

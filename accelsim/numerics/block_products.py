@@ -106,6 +106,17 @@ class BlockProducts:
         """A over all steps, (G, M, N), in `kind`."""
         return np.asarray(self._absolute_x @ self.prepared.transposed(self.kind)[1])
 
+    @property
+    def twice_the_signed_sums(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """``A + S`` and ``A - S`` over all steps, (G, M, N): twice the sums of the positive and of the negative products.
+
+        Both are even, so the floating-point kinds hold them though they reach twice the bound; int64 need not.
+        """
+        magnitudes, sums = self.magnitudes, self.sums
+        if self.kind == np.int64 and self.bound > INT64_MAX // 2:
+            magnitudes, sums = magnitudes.astype(object), sums.astype(object)
+        return magnitudes + sums, magnitudes - sums
+
     @cached_property
     def integers(self) -> Integers:
         """S as int64, or Python integers."""

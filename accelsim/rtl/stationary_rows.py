@@ -98,7 +98,7 @@ def rows_of_a_block(rows: int) -> int:
     """Rows of each of the equal blocks that a grid is made of.
 
     >>> [rows_of_a_block(rows) for rows in (16, 128, 256, 67)]
-    [16, 16, 16, 1]
+    [16, 16, 16, 67]
     """
     if rows <= MOST_ROWS:
         return rows

@@ -203,6 +203,7 @@ _TEMPLATE = """\
     if (late || wrong != 0) failures <= failures + 1;
     done <= 0;
     wrong <= 0;
+    cycle <= 0;
     first_cycle <= -1;
     pause <= {settle};
     current <= current + 1;

@@ -165,6 +165,17 @@ def write_verilog(design, cases, folder):
     (folder / "bench.v").write_text(testbench_of(design, cases, name="tested", header=["a test"]))
 
 
+def chained(seed, precision):
+    """(design, [case]) of output-stationary folds of random lengths: some drain, some go on with a block's sums."""
+    rng = np.random.default_rng(seed)
+    design = random_design(rng, precision=precision, dataflow="output_stationary")
+    mode = random_mode(design, rng)
+    sizes = [{"positions": int(rng.integers(1, design.rows + 1)), "n": int(rng.integers(1, design.columns + 1)),
+              "window": window, "k": window * int(rng.integers(1, 9)) * mode.pairs}
+             for window in rng.choice((1, 1, 2), 5).tolist()]
+    return design, [chain_of(design, rng, sizes, mode=mode)]
+
+
 def run_verilog(design, cases, folder):
     """The written Verilog with its testbench in Icarus Verilog: its output. Skips where that is not installed."""
     if shutil.which("iverilog") is None:

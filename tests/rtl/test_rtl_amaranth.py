@@ -11,19 +11,20 @@ pytest.importorskip("amaranth")
 
 from rtl import rtl_bench as bench
 from rtl import rtl_designs as designs
+from rtl import rtl_groups as groups
 
 from accelsim.rtl.cases import case_of
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_random_grids_take_the_closed_forms_cycles_and_give_the_numerics_integers(seed):
-    bench.assert_equal(*designs.seeded(seed))
+@pytest.mark.parametrize("name", groups.names_of("amaranth"))
+def test_random_grids_take_the_closed_forms_cycles_and_give_the_numerics_integers(name):
+    bench.assert_equal(*groups.made("amaranth", name))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 300))
-def test_more_random_grids_do_so_too(seed):
-    bench.assert_equal(*designs.seeded(seed))
+@pytest.mark.parametrize("name", groups.names_of("amaranth_slow"))
+def test_more_random_grids_do_so_too(name):
+    bench.assert_equal(*groups.made("amaranth_slow", name))
 
 
 @pytest.mark.parametrize("dataflow", designs.DATAFLOWS)

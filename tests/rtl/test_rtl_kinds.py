@@ -9,28 +9,21 @@ pytest.importorskip("amaranth")
 
 from rtl import rtl_bench as bench
 from rtl import rtl_designs as designs
+from rtl import rtl_groups as groups
 
 from accelsim.rtl.cases import case_of
 from accelsim.rtl.standard_cases import driven_modes
 
-#: Those whose single steps are the slowest to simulate.
-LARGE = ("bit_fusion_16", "bit_fusion_passes")
 
-
-@pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
-@pytest.mark.parametrize("precision", [name for name in designs.PRECISIONS if name not in ("fixed", *LARGE)])
-def test_random_grids_of_every_kind_take_the_closed_forms_cycles_and_give_the_numerics_integers(precision, dataflow):
-    seed = list(designs.PRECISIONS).index(precision)
-    bench.assert_equal(*designs.seeded(seed, precision=precision, dataflow=dataflow, side=3, count=3, most=1.6))
+@pytest.mark.parametrize("name", groups.names_of("kinds"))
+def test_random_grids_of_every_kind_take_the_closed_forms_cycles_and_give_the_numerics_integers(name):
+    bench.assert_equal(*groups.made("kinds", name))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 103))
-@pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
-@pytest.mark.parametrize("precision", list(designs.PRECISIONS))
-def test_more_random_grids_of_every_kind_do_so_too(precision, dataflow, seed):
-    side = 2 if precision in LARGE else 4
-    bench.assert_equal(*designs.seeded(seed, precision=precision, dataflow=dataflow, side=side, most=1.6))
+@pytest.mark.parametrize("name", groups.names_of("kinds_slow"))
+def test_more_random_grids_of_every_kind_do_so_too(name):
+    bench.assert_equal(*groups.made("kinds_slow", name))
 
 
 @pytest.mark.parametrize("signs", [(True, True), (True, False), (False, True), (False, False)])

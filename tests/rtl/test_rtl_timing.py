@@ -11,6 +11,7 @@ pytest.importorskip("amaranth")
 
 from rtl import rtl_bench as bench
 from rtl import rtl_designs as designs
+from rtl import rtl_groups as groups
 
 from accelsim.machine.stepped.step_run import clock_folds
 from accelsim.mapping.fold import FoldRun
@@ -35,25 +36,16 @@ def test_the_start_of_an_output_stationary_fold_waits_until_its_results_find_the
     assert case.grid_cycles == sum(start_intervals(design, lengths)) + lengths[-1] + design.tail_cycles
 
 
-@pytest.mark.parametrize("precision", ["fixed", "bit_serial_weights", "bit_fusion_4"])
-@pytest.mark.parametrize("seed", range(3))
-def test_chains_of_unequal_output_stationary_folds_take_the_cycles_of_the_stepped_registers(precision, seed):
+@pytest.mark.parametrize("name", groups.names_of("chains"))
+def test_chains_of_unequal_output_stationary_folds_take_the_closed_forms_cycles(name):
     """Random lengths, several shorter than the drain; folds that drain, and pieces that go on with a block's sums."""
-    rng = np.random.default_rng(seed)
-    design = designs.random_design(rng, precision=precision, dataflow="output_stationary")
-    mode = design.arithmetic.modes[int(rng.integers(len(design.arithmetic.modes)))]
-    sizes = [{"positions": int(rng.integers(1, design.rows + 1)), "n": int(rng.integers(1, design.columns + 1)),
-              "window": window, "k": window * int(rng.integers(1, 9)) * mode.pairs}
-             for window in rng.choice((1, 1, 2), 5).tolist()]
-    case = designs.chain_of(design, rng, sizes, mode=mode)
-    bench.assert_equal(design, [case])
+    bench.assert_equal(*groups.made("chains", name))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 160))
-def test_more_chains_do_so_too(seed):
-    test_chains_of_unequal_output_stationary_folds_take_the_cycles_of_the_stepped_registers(
-        ("fixed", "subword_passes", "bit_serial_both")[seed % 3], seed)
+@pytest.mark.parametrize("name", groups.names_of("chains_slow"))
+def test_more_chains_do_so_too(name):
+    bench.assert_equal(*groups.made("chains_slow", name))
 
 
 @pytest.mark.parametrize("overlap", ["full", "none"])

@@ -13,37 +13,71 @@ import pytest
 pytest.importorskip("amaranth")
 
 from rtl import rtl_designs as designs
+from rtl import rtl_groups as groups
 
-from accelsim import load_accelerator
+from accelsim import load_accelerator, with_changes
 from accelsim.rtl.cases import case_of
 from accelsim.rtl.description import header_of, module_name_of
 from accelsim.rtl.design import GridDesign
+from accelsim.rtl.standard_cases import driven_modes, standard_cases
 from accelsim.rtl.verilog import verilog_of
 
 
-@pytest.mark.parametrize("seed", range(1000, 1016))
-def test_random_grids_pass(seed, tmp_path):
-    designs.assert_verilog_passes(*designs.seeded(seed), tmp_path)
+@pytest.mark.parametrize("name", groups.names_of("icarus"))
+def test_random_grids_pass(name, tmp_path):
+    designs.assert_verilog_passes(*groups.made("icarus", name), tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2000, 2150))
-def test_more_random_grids_pass(seed, tmp_path):
-    designs.assert_verilog_passes(*designs.seeded(seed), tmp_path)
+@pytest.mark.parametrize("name", groups.names_of("icarus_slow"))
+def test_more_random_grids_pass(name, tmp_path):
+    designs.assert_verilog_passes(*groups.made("icarus_slow", name), tmp_path)
 
 
-@pytest.mark.parametrize("precision", [name for name in designs.PRECISIONS if name != "fixed"])
-def test_random_grids_of_every_kind_pass(precision, tmp_path):
-    seed = 3000 + list(designs.PRECISIONS).index(precision)
-    designs.assert_verilog_passes(*designs.seeded(seed, precision=precision, side=4, most=1.6), tmp_path)
+@pytest.mark.parametrize("name", groups.names_of("icarus_kinds"))
+def test_random_grids_of_every_kind_pass(name, tmp_path):
+    designs.assert_verilog_passes(*groups.made("icarus_kinds", name), tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
-@pytest.mark.parametrize("precision", list(designs.PRECISIONS))
-def test_more_random_grids_of_every_kind_pass(precision, dataflow, tmp_path):
-    seed = 4000 + list(designs.PRECISIONS).index(precision)
-    designs.assert_verilog_passes(*designs.seeded(seed, precision=precision, dataflow=dataflow, side=4, most=1.6), tmp_path)
+@pytest.mark.parametrize("name", groups.names_of("icarus_kinds_slow"))
+def test_more_random_grids_of_every_kind_pass(name, tmp_path):
+    designs.assert_verilog_passes(*groups.made("icarus_kinds_slow", name), tmp_path)
+
+
+@pytest.mark.parametrize("preset", ["whitepaper_4x4", "nvdla_small", "ethos_u55_128", "cortex_m7_like"])
+def test_presets_pass_their_standard_cases(preset, tmp_path):
+    design = GridDesign.of(load_accelerator(preset))
+    designs.assert_verilog_passes(design, standard_cases(design, seed=0), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["edge_16x16", "nvdla_full", "gap8_hwce_like", "xnor_like"])
+def test_larger_presets_do_so_too(preset, tmp_path):
+    design = GridDesign.of(load_accelerator(preset))
+    designs.assert_verilog_passes(design, standard_cases(design, seed=0), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "sizes"), [
+    ("bitfusion_16x32", (4, 4, 1)), ("loom", (4, 4, 2)), ("stripes", (4, 4, 2)), ("tpu_v1", (6, 5, 1)),
+    ("edge_tpu_like", (6, 5, 1)), ("scalesim_128x128", (6, 5, 1))])
+def test_the_largest_presets_do_so_on_a_few_of_their_pes(preset, sizes, tmp_path):
+    rows, columns, pixels = sizes
+    chip = with_changes(load_accelerator(preset), {"pe_grid.rows": rows, "pe_grid.columns": columns,
+                                                   "pe_grid.pixels": pixels, "requantizer.lanes": 4})
+    design = GridDesign.of(chip)
+    designs.assert_verilog_passes(design, standard_cases(design, seed=0), tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["bit_fusion_passes", "subword_uneven", "bit_serial_digits", "codebook"])
+def test_the_standard_testbench_drives_every_mode_or_every_number_of_digits(precision):
+    arithmetic = designs.design_of(precision).arithmetic
+    driven = driven_modes(designs.design_of(precision))
+    if arithmetic.has_mode:
+        assert sorted(driven, key=arithmetic.modes.index) == list(arithmetic.modes)
+    for side in ("weight_passes", "input_passes"):
+        assert {getattr(mode, side) for mode in driven} == {getattr(mode, side) for mode in arithmetic.modes}
 
 
 @pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
