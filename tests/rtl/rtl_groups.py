@@ -1,6 +1,6 @@
 """The seeded cases of the RTL's tests, in groups; as a program, what they cover.
 
-``PYTHONPATH=tests python tests/rtl/rtl_groups.py`` prints the tables of the page on fidelity; it makes all cases and runs none.
+``PYTHONPATH=tests python tests/rtl/rtl_groups.py`` prints the tables of docs/fidelity.md; it makes all cases, runs none.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ def _seeds(seeds):
     return {str(seed): partial(designs.seeded, seed) for seed in seeds}
 
 
+def _chains(seeds, names):
+    return {f"{name}-{seed}": partial(designs.chained, seed, name) for seed in seeds for name in names}
+
+
 def _of_kinds(names, seeds, flows=(None,), **options):
     """One run for each name, dataflow and seed."""
     places = list(designs.PRECISIONS)
@@ -45,8 +49,8 @@ def _of_kinds(names, seeds, flows=(None,), **options):
         for flow in flows:
             for seed in seeds:
                 side = min(options["side"], 2) if name in LARGE else options["side"]
-                make = partial(designs.seeded, seed + places.index(name), precision=name, dataflow=flow, count=options["count"],
-                               most=1.6, side=side)
+                make = partial(designs.seeded, seed + places.index(name), precision=name, dataflow=flow,
+                               count=options["count"], most=1.6, side=side)
                 runs["-".join(str(part) for part in (name, flow, seed) if part is not None)] = make
     return runs
 
@@ -54,12 +58,11 @@ def _of_kinds(names, seeds, flows=(None,), **options):
 GROUPS = {
     "amaranth": Group("Amaranth", False, _seeds(range(24))),
     "amaranth_slow": Group("Amaranth", True, _seeds(range(100, 300))),
-    "kinds": Group("Amaranth", False, _of_kinds([name for name in OTHERS if name not in LARGE], [0], FLOWS, side=3, count=3)),
+    "kinds": Group("Amaranth", False,
+                   _of_kinds([name for name in OTHERS if name not in LARGE], [0], FLOWS, side=3, count=3)),
     "kinds_slow": Group("Amaranth", True, _of_kinds(list(designs.PRECISIONS), [100, 200, 300], FLOWS, side=4, count=4)),
-    "chains": Group("Amaranth", False, {f"{name}-{seed}": partial(designs.chained, seed, name) for seed in range(3)
-                                        for name in ("fixed", "bit_serial_weights", "bit_fusion_4")}),
-    "chains_slow": Group("Amaranth", True, {f"{name}-{seed}": partial(designs.chained, seed, name) for seed in range(100, 120)
-                                            for name in ("fixed", "subword_passes", "bit_serial_both")}),
+    "chains": Group("Amaranth", False, _chains(range(3), ("fixed", "bit_serial_weights", "bit_fusion_4"))),
+    "chains_slow": Group("Amaranth", True, _chains(range(100, 120), ("fixed", "subword_passes", "bit_serial_both"))),
     "icarus": Group("Icarus Verilog", False, _seeds(range(1000, 1016))),
     "icarus_slow": Group("Icarus Verilog", True, _seeds(range(2000, 2150))),
     "icarus_kinds": Group("Icarus Verilog", False, _of_kinds(OTHERS, [3000], side=4, count=4)),
@@ -97,7 +100,7 @@ def tables():
 
 
 def _rows(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|---" * 1 + "|---:" * (len(head) - 1) + "|"]
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     return [*lines, *("| " + " | ".join(str(value) for value in row) + " |" for row in rows)]
 
 
@@ -106,9 +109,10 @@ def text():
     by_kind, by_rule, totals = tables()
     simulators = ("Amaranth", "Icarus Verilog")
     kinds = list(dict.fromkeys(kind for _, kind, _ in by_kind))
-    lines = _rows(["precision kind", *(f"{flow.replace('_', ' ')}, {simulator}" for simulator in simulators for flow in FLOWS)],
-                  [[f"`{kind}`", *(by_kind[simulator, kind, flow] for simulator in simulators for flow in FLOWS)]
-                   for kind in kinds])
+    counts = {kind: [" / ".join(str(by_kind[simulator, kind, flow]) for simulator in simulators) for flow in FLOWS]
+              for kind in kinds}
+    lines = _rows(["cases, Amaranth / Icarus Verilog", *(flow.replace("_", " ") for flow in FLOWS)],
+                  [[f"`{kind}`", *cells] for kind, cells in counts.items()])
     rules = sorted({rule for _, rule in by_rule})
     lines += ["", *_rows(["requantization rule", *simulators],
                          [[f"`{rule}`" if "," not in rule else rule, *(by_rule[simulator, rule] for simulator in simulators)]
