@@ -64,7 +64,9 @@ def _bound(result: NetworkResult) -> str:
         return "No layer is memory bound: the DRAM is never busy for longer than the unit that computes."
     time = share_text(sum(layer.total_cycles for layer in bound), result.total_cycles)
     are = "layer is" if len(bound) == 1 else "layers are"
-    return f"{len(bound)} of {len(result.layers)} {are} memory bound; that is {time} of the time."
+    names = ", ".join(layer.name for layer in sorted(bound, key=lambda layer: -layer.total_cycles)[:LONGEST_LAYERS])
+    those = "above all " if len(bound) > LONGEST_LAYERS else ""
+    return f"{len(bound)} of {len(result.layers)} {are} memory bound, {time} of the time: {those}{names}."
 
 
 def _energy(result: NetworkResult) -> str:

@@ -20,12 +20,13 @@ _HEADINGS: dict[str, Justify] = {
     "cycles": "right",
     "share": "right",
     "util.": "right",
+    "bound": "left",
     "longest stall": "left",
     "DRAM": "right",
     "energy": "right",
 }
 #: What a narrow terminal leaves out, one after the other.
-_FIRST_TO_GO = ("bits", "kind", "DRAM", "MACs", "util.")
+_FIRST_TO_GO = ("kind", "bits", "bound", "DRAM", "MACs", "util.")
 
 #: Layers that stand out.
 HIGHLIGHTED = 3
@@ -74,6 +75,7 @@ def _cells(layers: Sequence[LayerResult], name: str, result: NetworkResult) -> d
         "cycles": f"{cycles:,}",
         "share": share_text(cycles, result.total_cycles),
         "util.": share_text(macs, peak) if macs else "–",
+        "bound": "" if not is_single else layers[0].bound if cycles else "–",
         "longest stall": _longest_stall(layers, cycles),
         "DRAM": format_size(sum(layer.counts.dram_bytes for layer in layers)),
         "energy": energy_text(sum(layer.total_energy_pj for layer in layers), unit=result.accelerator.energy.unit),

@@ -89,7 +89,7 @@ def test_findings_of_a_small_run(tiny_result: NetworkResult) -> None:
         "55 % of the cycles are work, 45 % are stalls; the largest cause is “drain”, 29 % (the layer's last "
         "outputs are being requantized and stored).",
         "The longest layer is conv with 71 % of the time.",
-        "2 of 3 layers are memory bound; that is 100 % of the time.",
+        "2 of 3 layers are memory bound, 100 % of the time: conv, pool.",
         "Of 1.82 uJ, 95 % goes to DRAM.",
     ]
 

@@ -27,15 +27,15 @@ def test_no_cell_but_a_name_is_cut(name: str, width: int, request: pytest.Fixtur
 
 
 def test_the_table_of_a_small_run(tiny_result: NetworkResult) -> None:
-    rule = " " + "─" * 91
+    rule = " " + "─" * 99
     assert [line for line in _lines(tiny_result, top=0, width=120) if line] == [
         "tiny on edge_16x16",
-        " layer         kind     bits    MACs  cycles  share  util.  longest stall      DRAM   energy",
+        " layer         kind     bits    MACs  cycles  share  util.  bound   longest stall      DRAM   energy",
         rule,
-        " conv          conv     8/8   65.5 k     597   71 %   43 %  drain 20 %     8.56 KiB  1.48 uJ",
-        " pool          pooling  8/8        –     241   29 %      –  drain 50 %        2 KiB   339 nJ",
-        " view          move     8/8        –       0    0 %      –  –                   0 B      0 J",
-        " all 3 layers                 65.5 k     838  100 %   31 %  drain 29 %     10.6 KiB  1.82 uJ",
+        " conv          conv     8/8   65.5 k     597   71 %   43 %  memory  drain 20 %     8.56 KiB  1.48 uJ",
+        " pool          pooling  8/8        –     241   29 %      –  memory  drain 50 %        2 KiB   339 nJ",
+        " view          move     8/8        –       0    0 %      –  –       –                   0 B      0 J",
+        " all 3 layers                 65.5 k     838  100 %   31 %          drain 29 %     10.6 KiB  1.82 uJ",
     ]
 
 
