@@ -10,6 +10,7 @@ import quantized_layers
 import random_machines as machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_cases import case_count
 
 from accelsim import load_accelerator, simulate, with_changes
 from accelsim.errors import NumericsError
@@ -61,7 +62,7 @@ def cases(draw, bits, **registers):
     return accelerator, layer, network, arrays, Program((build_grid_program(layer, tiling, accelerator),))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=case_count(150), deadline=None)
 @given(st.data())
 def test_outputs_equal_the_definition_tile_by_tile_and_at_once(data):
     accelerator, layer, network, arrays, program = data.draw(cases(bits=40))
@@ -77,7 +78,7 @@ def test_outputs_equal_the_definition_tile_by_tile_and_at_once(data):
     assert tiled.values[layer.name].overflows.count == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=case_count(60), deadline=None)
 @given(st.data())
 def test_cycles_are_the_same_with_and_without_integers(data):
     accelerator, _, network, arrays, program = data.draw(cases(bits=12))
@@ -154,7 +155,7 @@ def cut(grid, k0, k1, definition):
     return folds
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=case_count(200), deadline=None)
 @given(st.data(), st.sampled_from(("wrap", "saturate")))
 def test_overflowing_registers_equal_the_naive_walk_of_the_dataflow(data, overflow):
     bits = data.draw(st.integers(8, 13))
@@ -184,7 +185,7 @@ def test_overflowing_registers_equal_the_naive_walk_of_the_dataflow(data, overfl
     assert overflows.by_place.get("row_sum", 0) == sum(len(events) for events in row_sums.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=case_count(60), deadline=None)
 @given(st.data())
 def test_wrapping_registers_give_the_same_integers_whatever_the_mapping(data):
     """Sums modulo 2^P do not depend on the order, as long as the wires are as wide as the accumulators."""
@@ -199,7 +200,7 @@ def test_wrapping_registers_give_the_same_integers_whatever_the_mapping(data):
         assert found.outputs["y"][0][place] == definition.requantized(wrapped, definition.channel(group, n)[2])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=case_count(60), deadline=None)
 @given(st.data())
 def test_a_later_sample_overflows_where_and_when_it_does_alone(data):
     accelerator, layer, network, arrays, program = data.draw(cases(bits=9, partial_sum_bits=9))
@@ -214,7 +215,7 @@ def test_a_later_sample_overflows_where_and_when_it_does_alone(data):
     assert later == list(alone.values[layer.name].overflows.first)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=case_count(80), deadline=None)
 @given(st.data(), st.sampled_from(("wrap", "saturate")))
 def test_a_tried_width_tells_what_an_accelerator_of_that_width_gives(data, overflow):
     accelerator, layer, network, arrays, program = data.draw(cases(bits=10, overflow=overflow))

@@ -6,6 +6,7 @@ from itertools import pairwise
 import random_machines as machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_cases import case_count
 
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.machine.controller import run_program
@@ -59,7 +60,7 @@ def cycles(accelerator, program):
     return run.total_cycles
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=case_count(1000), deadline=None)
 @given(st.data())
 def test_an_improvement_never_makes_a_layer_slower_under_the_same_tiling(data):
     description = data.draw(machines.descriptions())
@@ -75,7 +76,7 @@ def test_an_improvement_never_makes_a_layer_slower_under_the_same_tiling(data):
     assert cycles(better, better_program) <= cycles(accelerator, program), what
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=case_count(1000), deadline=None)
 @given(st.data())
 def test_every_run_keeps_the_identities(data):
     accelerator = data.draw(machines.accelerators)
@@ -91,7 +92,7 @@ def test_every_run_keeps_the_identities(data):
     check_lower_bounds(run, accelerator)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=case_count(200), deadline=None)
 @given(st.data())
 def test_round_robin_arbitration_finishes_and_keeps_the_identities(data):
     description = data.draw(machines.descriptions())
@@ -104,7 +105,7 @@ def test_round_robin_arbitration_finishes_and_keeps_the_identities(data):
     check_lower_bounds(run, accelerator)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=case_count(100), deadline=None)
 @given(st.data())
 def test_layers_follow_one_another_without_a_trace_of_each_other(data):
     accelerator = data.draw(machines.accelerators)
@@ -118,7 +119,7 @@ def test_layers_follow_one_another_without_a_trace_of_each_other(data):
     assert [run.start_cycle for run in runs] == [sum(alone[:i]) for i in range(len(alone))]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=case_count(1000), deadline=None)
 @given(st.data())
 def test_recording_a_timeline_changes_nothing_and_equal_runs_are_equal(data):
     accelerator = data.draw(machines.accelerators)

@@ -6,6 +6,7 @@ import pytest
 import random_machines as machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_cases import case_count
 
 from accelsim.errors import MappingError
 from accelsim.hardware import Accelerator, load_accelerator, with_changes
@@ -194,7 +195,7 @@ def quantized_layers(draw):
     return replace(layer, has_asymmetric_weights=draw(st.booleans()), weight_scale_groups=ceil(steps, length))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=case_count(400), deadline=None)
 @given(st.data())
 def test_quantization_costs_keep_every_identity(data):
     description = data.draw(machines.descriptions())
@@ -211,7 +212,7 @@ def test_quantization_costs_keep_every_identity(data):
     check_lower_bounds(run, accelerator)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=case_count(400), deadline=None)
 @given(st.data())
 def test_quantization_costs_never_make_a_layer_faster_where_ports_keep_up(data):
     description = data.draw(machines.descriptions())
@@ -240,7 +241,7 @@ def mapper_of(accelerator):
     return Mapper(accelerator, MappingOptions(), traffic, prove)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=case_count(200), deadline=None)
 @given(st.data())
 def test_the_mapper_finds_room_for_sums_and_scale_groups(data):
     description = data.draw(machines.descriptions())
@@ -266,7 +267,7 @@ def test_the_mapper_finds_room_for_sums_and_scale_groups(data):
         assert entries <= accelerator.accumulators.block_entries
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=case_count(400), deadline=None)
 @given(st.data())
 def test_the_cost_model_reserves_the_room_and_counts_the_steps_of_quantized_layers(data):
     accelerator = data.draw(machines.accelerators)

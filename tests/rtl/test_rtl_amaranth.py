@@ -30,7 +30,7 @@ def test_more_random_grids_do_so_too(name):
 @pytest.mark.parametrize("dataflow", designs.DATAFLOWS)
 def test_an_8_x_8_grid_does_so_too(dataflow):
     design = designs.design_of(grid_rows=8, grid_columns=8, grid_dataflow=dataflow, unit_lanes=8)
-    bench.assert_equal(design, designs.random_cases(design, np.random.default_rng(8), count=2, most=1.5))
+    bench.assert_equal(design, designs.random_cases(design, np.random.default_rng(8), count=1, most=1.5))
 
 
 def test_a_16_x_16_grid_does_so_too():
