@@ -9,11 +9,13 @@ import typer
 
 from accelsim.cli import options as given
 from accelsim.cli.output import print_json, print_remark, print_table, progress_bar
-from accelsim.errors import AccelsimError
+from accelsim.errors import AccelsimError, NumericsError, QuantizationError
+from accelsim.problem import wrong_choice
 
 if TYPE_CHECKING:
     from accelsim.quantization.bit_policy import BitPolicy
     from accelsim.quantization.quantized_model import QuantizedModel
+    from accelsim.quantization.recipe import Recipe
 
 _MOST_BITS = 16
 
@@ -43,6 +45,34 @@ def quantize(
         str | None,
         typer.Option("--bits", metavar="W/A", help="Widths of weights and activations, 8/8 by default.", show_default=False),
     ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe",
+            metavar="NAME|FILE.yaml",
+            help="Steps of the pipeline: standard (white paper, figure 8), none (what the policy alone says), or a file.",
+        ),
+    ] = "standard",
+    weights_format: Annotated[
+        str | None,
+        typer.Option(
+            "--weights-format",
+            metavar="NAME",
+            help="What a weight is in memory: uniform, power_of_two, additive_powers, binary_code, codebook, product, "
+            "binary, ternary.",
+            show_default=False,
+        ),
+    ] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(
+            "--rounding",
+            metavar="RULE",
+            help="Deploy on integers alone, requantized by this rule: dyadic, power_of_two, shift_floor, tflite_double, "
+            "tflite_single, tflite_micro, nvdla, tosa_single, tosa_double.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[
         str, typer.Option("--form", metavar="qdq|qoperator", help="How the file tells the integers.")
     ] = "qdq",
@@ -53,7 +83,10 @@ def quantize(
     report: Annotated[
         Path | None,
         typer.Option(
-            "--report", metavar="DIR", help="Write layers.csv, tensors.csv and quantization.json there.", show_default=False
+            "--report",
+            metavar="DIR",
+            help="Write layers.csv, tensors.csv, quantization.json and, with --rounding, requantization.csv there.",
+            show_default=False,
         ),
     ] = None,
     is_json: given.JsonOption = False,
@@ -61,7 +94,7 @@ def quantize(
     shapes: given.ShapeOption = None,
 ) -> None:
     """Quantize a float network: fold, calibrate, round, and save it as standard ONNX."""
-    from accelsim.report.writer import check_file_writable, check_writable, write_atomically
+    from accelsim.whole_file import check_file_writable, check_writable, write_atomically
 
     if out is None:
         raise AccelsimError("expected a file for the quantized network, got none", field="--out")
@@ -74,7 +107,10 @@ def quantize(
             check_file_writable(path)
     if report is not None:
         check_writable(report)
-    chosen = _policy(policy, bits)
+    chosen = chosen_policy(policy, bits, weights_format)
+    steps = chosen_recipe(recipe)
+    if rounding is not None:
+        chosen = _on_integers(chosen, rounding)
 
     from accelsim.quantization.float_model import FloatModel
     from accelsim.quantization.onnx_file import content_of
@@ -82,16 +118,16 @@ def quantize(
 
     network = FloatModel.load(model, batch=batch, shapes=sizes)
     with progress_bar(network.name) as progress:
-        quantized = quantized_network(network, data, chosen, told=progress)
-    remarks = [*quantized.remarks, *_check_executable(quantized)]
+        quantized = quantized_network(network, data, chosen, recipe=steps, told=progress)
+    remarks = [*quantized.remarks, *_check_executable(quantized), *_pes_for_codes(quantized)]
     content = content_of(quantized.proto(form))  # type: ignore[arg-type]
     if float_out is not None:
         write_atomically(float_out, content_of(quantized.model.proto))
     if report is not None:
         _write_report(quantized, report)
     write_atomically(out, content)
-    for remark in remarks:
-        print_remark(remark)
+    for line in (*remarks, *quantized.steps):
+        print_remark(str(line))
     print_remark(f"quantized network: {out}")
     if is_json:
         print_json(_document(quantized))
@@ -106,30 +142,70 @@ def _check_form(form: str) -> None:
         raise AccelsimError(f"expected {' or '.join(get_args(Form))}, got {form}", field="--form")
 
 
-def _policy(policy: Path | None, bits: str | None) -> BitPolicy:
-    """From a file, or of one pair of widths."""
+def chosen_policy(policy: Path | None, bits: str | None, weights_format: str | None = None) -> BitPolicy:
+    """From a file, or of one pair of widths and a format of the weights, which has a width of its own."""
     from accelsim.quantization.bit_policy import BitPolicy, load_bit_policy
 
-    if policy is not None and bits is not None:
-        raise AccelsimError("expected --policy or --bits, got both", field="--bits")
+    for value, option in ((bits, "--bits"), (weights_format, "--weights-format")):
+        if policy is not None and value is not None:
+            raise AccelsimError(f"expected --policy or {option}, got both", field=option)
     if policy is not None:
         return load_bit_policy(policy)
-    widths = given.parse_bits(bits or "8/8")
-    if max(widths) > _MOST_BITS:
+    widths = given.parse_bits(bits) if bits else (None, 8)
+    if max(filter(None, widths)) > _MOST_BITS:
         raise AccelsimError(f"expected widths of at most {_MOST_BITS} bits, got {bits}", field="--bits")
-    return BitPolicy.of(*widths)
+    try:
+        chosen = BitPolicy.of(*widths, weights_format=weights_format or "uniform")
+    except NumericsError as error:
+        raise AccelsimError(error.problem, field="--weights-format") from None
+    chosen.check()
+    return chosen
+
+
+def _on_integers(policy: BitPolicy, rule: str) -> BitPolicy:
+    """The policy with this requantization rule."""
+    try:
+        return policy.with_requantization(rule)
+    except QuantizationError as error:
+        raise AccelsimError(error.problem, field="--rounding") from None
+
+
+def chosen_recipe(name: str) -> Recipe:
+    """By its name, or from a file."""
+    from accelsim.quantization.recipe import RECIPES, load_recipe
+
+    if name not in RECIPES and not Path(name).suffix:
+        raise AccelsimError(f"{wrong_choice(name, RECIPES)}; or a file", field="--recipe")
+    return load_recipe(name)
 
 
 def _check_executable(quantized: QuantizedModel) -> list[str]:
     """That the machine executes the network with its integers; a remark where it can but time it.
 
-    Ranges that are found during the run, and scales of blocks, are simulated without integers by intention.
+    Ranges that are found during the run, and scales of blocks with zero points, are simulated without integers by intention.
     """
-    is_timed_alone = bool(quantized.dynamic) or any(own.qparams.group_size for own in quantized.weights.values())
-    if is_timed_alone:
-        return ["scales found during the run, or of blocks: the machine times this network and carries no integers"]
+    blocks = [own.qparams for own in quantized.weights.values() if own.qparams.group_size is not None]
+    is_timed_alone = bool(quantized.dynamic) or any(grid.zero_point.any() for grid in blocks)
+    if is_timed_alone and quantized.policy.requantization is None:
+        return ["scales found during the run, or zero points of blocks: the machine times this network and carries no "
+                "integers"]
     quantized.network()
     return []
+
+
+def _pes_for_codes(quantized: QuantizedModel) -> list[str]:
+    """Which PEs take the codes of the layers that have some."""
+    from accelsim.quantization.nonuniform.lowered_weights import shared_precision
+
+    codes = [own.lowered for own in quantized.weights.values() if own.lowered is not None]
+    if not codes:
+        return []
+    widest = max((grid.qtype.bits for grid in quantized.activations.values()), default=8)
+    found = shared_precision(codes, input_bits=widest)
+    if found is None:
+        return ["codes of several kinds: no PE takes them all"]
+    shown = ", ".join(f"{name}: {option}" for name, option in found.items())
+    return [f"PEs that take the codes: precision: {{{shown}}}"]
 
 
 def _table(quantized: QuantizedModel, width: int) -> Any:
@@ -156,7 +232,7 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "layer": row["layer"], "kind": row["kind"],
         "weights": f"{row['weight_bits']} b" if has_weights else "–",
-        "scheme": f"{row['weight_symmetry']}, {row['granularity']}" if has_weights else "",
+        "scheme": f"{row['weight_symmetry'] or row['weight_format']}, {row['granularity']}" if has_weights else "",
         "range": row["weight_range"] or "", "rounding": row["rounding"] or "",
         "SQNR dB": "–" if not has_weights else "exact" if ratio is None else f"{ratio:.1f}",
         "output": f"{row['output_bits']} b", "output scheme": row["output_symmetry"], "output range": row["output_range"]}
@@ -166,13 +242,19 @@ def _document(quantized: QuantizedModel) -> dict[str, Any]:
     from accelsim.quantization.quantization_rows import layer_rows, placement_rows
 
     return {"network": quantized.model.name, "policy": quantized.policy.to_document(), "layers": layer_rows(quantized),
-            "tensors": list(placement_rows(quantized)), "remarks": list(quantized.remarks)}
+            "tensors": list(placement_rows(quantized)), "remarks": list(quantized.remarks),
+            "steps": [step._asdict() for step in quantized.steps]}
 
 
 def _write_report(quantized: QuantizedModel, folder: Path) -> None:
     from accelsim.quantization.quantization_rows import layer_rows, placement_rows
     from accelsim.report.writer import csv_bytes, json_bytes, write_files
 
-    write_files({"layers.csv": csv_bytes(layer_rows(quantized)), "tensors.csv": csv_bytes(list(placement_rows(quantized))),
-                 "quantization.json": json_bytes(_document(quantized))}, folder)
+    files = {"layers.csv": csv_bytes(layer_rows(quantized)), "tensors.csv": csv_bytes(list(placement_rows(quantized))),
+             "quantization.json": json_bytes(_document(quantized))}
+    if quantized.policy.requantization is not None:
+        from accelsim.quantization.integer_arithmetic import requantization_rows
+
+        files["requantization.csv"] = csv_bytes(list(requantization_rows(quantized.network())))
+    write_files(files, folder)
     print_remark(f"report: {folder}")

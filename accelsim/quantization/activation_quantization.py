@@ -12,10 +12,15 @@ from accelsim.numerics.qparams import QParams
 from accelsim.quantization.bit_policy import ActivationChoice
 from accelsim.quantization.calibration import Told, observed_ranges
 from accelsim.quantization.calibration_set import CalibrationSet
+from accelsim.quantization.clip import NO_CLIP, RELU, Clip
+from accelsim.quantization.correction.channel_moments import channel_moments
+from accelsim.quantization.correction.clipped_normal import Moments
+from accelsim.quantization.float_layer import clip_bounds
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.placement import Placement, QuantizerGroup
 from accelsim.quantization.quantized_model import QuantizedOperand
 from accelsim.quantization.ranges.batch_norm_statistics import BatchNormStatistics
+from accelsim.quantization.ranges.known_range import KnownRange
 from accelsim.quantization.ranges.observer import Observer, Range
 from accelsim.quantization.resolved_policy import ResolvedPolicy
 from accelsim.quantization.scheme import Scheme
@@ -41,6 +46,7 @@ def activation_grids(model: FloatModel, placement: Placement, choices: ResolvedP
     observers: dict[str, Observer] = {}
     fixed: dict[str, QParams] = {}
     dynamic: dict[str, Scheme] = {}
+    moments: dict[str, Moments] = {}
     for group in placement.groups.values():
         choice = choices.activations[group.name]
         try:
@@ -48,8 +54,11 @@ def activation_grids(model: FloatModel, placement: Placement, choices: ResolvedP
                 fixed[group.name] = group.fixed.qparams(choice.scheme)
             elif choice.scheme.is_dynamic:
                 dynamic[group.name] = choice.scheme
+            elif isinstance(choice.setter, KnownRange):
+                ranges[group.name] = choice.setter.range
             elif isinstance(choice.setter, BatchNormStatistics):
-                ranges[group.name] = _range_of_statistics(group, choice.setter, choice.scheme, model)
+                moments = moments or channel_moments(model)
+                ranges[group.name] = _range_of_statistics(group, choice.setter, choice.scheme, model, moments)
             else:
                 observers[group.name] = choice.setter.observer(choice.scheme)
         except NumericsError as error:
@@ -70,19 +79,34 @@ def _grid(name: str, found: Range, choice: ActivationChoice, model: FloatModel) 
         raise model.error(error.problem, f'tensor "{name}"') from None
 
 
-def _range_of_statistics(group: QuantizerGroup, setter: BatchNormStatistics, scheme: Scheme, model: FloatModel) -> Range:
-    """The range of tensors behind batch normalizations, limited by their activations."""
+def _range_of_statistics(group: QuantizerGroup, setter: BatchNormStatistics, scheme: Scheme, model: FloatModel,
+                         moments: Mapping[str, Moments]) -> Range:
+    """The range of tensors whose mean and deviation follow from batch normalizations, limited by their activations."""
     layers = {layer.activated: layer for layer in model.layers}
     ends = []
     for tensor in group.owners:
-        layer = layers.get(tensor)
-        known = model.statistics.get(layer.output) if layer is not None else None
-        if layer is None or known is None:
+        if tensor in layers:
+            source, clip = layers[tensor].output, layers[tensor].clip
+        else:
+            source, clip = _before_clamp(tensor, model)
+        if source not in moments:
             raise model.error(f"expected the statistics of a batch normalization for {setter.name}, got a tensor without "
                               "one; choose another range setter for it", f'tensor "{tensor}"')
-        ends.append(setter.range_from(known.mean, known.std, scheme, floor=float(np.min(layer.clip.low)),
-                                      ceiling=float(np.max(layer.clip.high))))
+        known = moments[source]
+        ends.append(setter.range_from(known.mean, np.sqrt(known.variance), scheme, floor=float(np.min(clip.low)),
+                                      ceiling=float(np.max(clip.high))))
     return np.minimum.reduce([low for low, _ in ends]), np.maximum.reduce([high for _, high in ends])
+
+
+def _before_clamp(tensor: str, model: FloatModel) -> tuple[str, Clip]:
+    """What a clamp behind a layer without weights reads, and its limits; any other tensor as it is."""
+    node = model.writer(tensor)
+    if node is not None and node.op == "Relu":
+        return node.inputs[0], RELU
+    if node is not None and node.op == "Clip":
+        low, high = clip_bounds(node, model)
+        return node.inputs[0], Clip(low=low, high=high)
+    return tensor, NO_CLIP
 
 
 def quantized_constants(model: FloatModel, placement: Placement, choices: ResolvedPolicy,

@@ -20,81 +20,36 @@ win. A layer's `activations` are what it writes. Layers are named as the network
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from accelsim.errors import NumericsError, QuantizationError
 from accelsim.hardware.quantity import Spec
 from accelsim.hardware.validation import problems_of
-from accelsim.problem import FieldPath, Problem, quoted
+from accelsim.problem import FieldPath, Problem, quoted, wrong_choice
 from accelsim.quantization.granularity import Granularity
+from accelsim.quantization.integer_requantization import IntegerRequantization, IntegerScheme
+from accelsim.quantization.nonuniform.formats import weight_format
+from accelsim.quantization.nonuniform.weight_format import UNIFORM, CodedFormat, Uniform, WeightFormat
 from accelsim.quantization.placement_options import PlacementOptions
+from accelsim.quantization.policy_fields import FormatField, GranularityField, RangeField, RoundingField
 from accelsim.quantization.ranges.min_max import MinMax
 from accelsim.quantization.ranges.range_setter import RangeSetter
-from accelsim.quantization.ranges.setters import range_setter
+from accelsim.quantization.rounding_method import NEAREST, RoundingMethod
 from accelsim.quantization.scheme import MOST_BITS, Scheme, Symmetry
 from accelsim.source_file import read_text
 from accelsim.yaml_tree import YamlTree, read_yaml
 
 _Bits = Annotated[int, Field(ge=1, le=MOST_BITS)]
 
-_SETTER = "setter"
+#: Fields of a rule that go with codes.
+_OF_CODES = frozenset({"bits", "granularity"})
 
-
-def _granularity(value: object) -> Granularity | None:
-    """Of weights (G * N, K): ``tensor``, ``channel``, or ``{kind: sub_channel, size: 32}``."""
-    if value is None or isinstance(value, Granularity):
-        return value
-    document = {"kind": value} if isinstance(value, str) else value
-    if not isinstance(document, Mapping) or not {"kind"} <= document.keys() <= {"kind", "size"}:
-        raise ValueError("expected tensor, channel, or a kind with a size such as {kind: sub_channel, size: 32}")
-    kind, size = document["kind"], document.get("size")
-    axis = {"tensor": None, "sub_channel": 1}.get(str(kind), 0)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-        raise ValueError(f"expected a whole number as size, got {quoted(size)}")
-    try:
-        return Granularity(kind, axis=axis, size=size)
-    except NumericsError as error:
-        raise ValueError(error.problem) from None
-
-
-def _granularity_document(granularity: Granularity | None) -> Any:
-    if granularity is None:
-        return None
-    return granularity.kind if granularity.size is None else {"kind": granularity.kind, "size": granularity.size}
-
-
-def _range_setter(value: object) -> RangeSetter | None:
-    """The name of a range setter, or ``{setter: mse, steps: 200}`` with its options."""
-    if value is None or isinstance(value, RangeSetter):
-        return value
-    document = {_SETTER: value} if isinstance(value, str) else value
-    if not isinstance(document, Mapping) or _SETTER not in document:
-        raise ValueError("expected the name of a range setter, or one with its options such as {setter: mse, steps: 200}")
-    options = {str(name): option for name, option in document.items() if name != _SETTER}
-    try:
-        return range_setter(str(document[_SETTER]), options)
-    except NumericsError as error:
-        # A relative path, so that the whole line is kept: "setter: expected one of ..., got ... (did you mean ...?)".
-        place = error.field if error.field in options else _SETTER
-        raise ValueError(f"{place}: {error.problem}") from None
-
-
-def _range_document(setter: RangeSetter | None) -> Any:
-    if setter is None:
-        return None
-    options = asdict(setter)
-    return {_SETTER: setter.name, **options} if options else setter.name
-
-
-GranularityField = Annotated[
-    Any, BeforeValidator(_granularity), PlainSerializer(_granularity_document), WithJsonSchema({"type": ["string",
-    "object"]})]
-RangeField = Annotated[
-    Any, BeforeValidator(_range_setter), PlainSerializer(_range_document), WithJsonSchema({"type": ["string", "object"]})]
+#: Placement of a network on integers alone, where its policy leaves it open.
+_ONE_SCALE = {"addition": "matched", "concatenation": "shared"}
 
 
 class TensorRule(Spec):
@@ -109,8 +64,13 @@ class TensorRule(Spec):
 class WeightRule(TensorRule):
     """How weights are quantized."""
 
+    format: FormatField = None
+    """What a weight is in memory: uniform, an integer on a grid; or a code: power_of_two, additive_powers, binary_code,
+    codebook, product, binary, ternary, by name or with options: {kind: codebook, importance: hessian}. It has its own
+    width, and of the fields below only bits and granularity (tensor or channel) go with codes."""
+
     bits: _Bits | None = None
-    """Width, 1 to 16."""
+    """Width, 1 to 16; of codes, of a weight in memory."""
 
     symmetry: Symmetry | None = None
     """asymmetric (a zero point), symmetric (signed), or unsigned."""
@@ -127,8 +87,9 @@ class WeightRule(TensorRule):
     range: RangeField = None
     """What sets the clipping range, by its name or with options: {setter: mse, steps: 200}."""
 
-    rounding: Literal["nearest"] | None = None
-    """How weights become integers."""
+    rounding: RoundingField = None
+    """How weights become integers: nearest, stochastic, adaround, adaquant or second_order, by its name or with options:
+    {name: adaround, iterations: 1000}."""
 
 
 class ActivationRule(TensorRule):
@@ -171,18 +132,32 @@ class LayerRule(Spec):
 
 
 #: What holds where a policy says nothing.
-DEFAULT_WEIGHTS = WeightRule(bits=8, symmetry="symmetric", granularity=Granularity("channel", axis=0), range=MinMax(),
-                             rounding="nearest")
+DEFAULT_WEIGHTS = WeightRule(format=UNIFORM, bits=8, symmetry="symmetric", granularity=Granularity("channel", axis=0),
+                             range=MinMax(), rounding=NEAREST)
 DEFAULT_ACTIVATIONS = ActivationRule(bits=8, symmetry="asymmetric", range=MinMax())
 
 
 @dataclass(frozen=True, slots=True)
 class WeightChoice:
-    """How the weights of one layer are quantized."""
+    """How the weights of one layer are quantized.
+
+    Parameters
+    ----------
+    scheme, setter, rounding : of uniform weights; of codes the granularity alone.
+    format : uniform, or codes.
+    code_bits : of a coded weight in memory.
+    """
 
     scheme: Scheme
     setter: RangeSetter
-    rounding: str = "nearest"
+    rounding: RoundingMethod = NEAREST
+    format: WeightFormat = UNIFORM
+    code_bits: int = 0
+
+    @property
+    def bits(self) -> int:
+        """Width of a weight in memory."""
+        return self.code_bits or self.scheme.bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +187,12 @@ class BitPolicy(Spec):
     """Width of the integers that biases become, at the scale of the accumulator."""
 
     placement: PlacementOptions = PlacementOptions()
-    """Which tensors share a grid, where that is open."""
+    """Which tensors share a grid, where that is open: with a requantization rule the operands of additions and the parts of
+    concatenations, unless it is said otherwise."""
+
+    requantization: IntegerRequantization | None = None
+    """For integers alone between input and output: the rule of the requantizers, such as dyadic; as onnxruntime if left
+    out."""
 
     rules: tuple[LayerRule, ...] = ()
     """Layers that differ; later rules win."""
@@ -229,31 +209,90 @@ class BitPolicy(Spec):
                  else rule for rule in document["rules"]]
         return {**document, "rules": tuple(rules)}
 
+    @model_validator(mode="before")
     @classmethod
-    def of(cls, weight_bits: int, activation_bits: int) -> BitPolicy:
-        """The default policy at these widths.
+    def _on_one_scale(cls, document: Any) -> Any:
+        """Under a requantization rule, one grid for what is added or concatenated."""
+        if not isinstance(document, dict) or document.get("requantization") is None:
+            return document
+        stated = document.get("placement", {})
+        if isinstance(stated, PlacementOptions):
+            stated = stated.model_dump(exclude_unset=True)
+        return {**document, "placement": {**_ONE_SCALE, **stated}} if isinstance(stated, Mapping) else document
 
-        >>> BitPolicy.of(4, 8).name
-        'w4a8'
+    @classmethod
+    def of(cls, weight_bits: int | None = None, activation_bits: int = 8, *, weights_format: str = "uniform") -> BitPolicy:
+        """The default policy at these widths, with weights in a format; None is that format's own width.
+
+        >>> BitPolicy.of(4, 8).name, BitPolicy.of(weights_format="ternary").name
+        ('w4a8', 'w2a8 ternary')
+
+        Raises
+        ------
+        NumericsError : a format of another name.
         """
-        return cls(name=f"w{weight_bits}a{activation_bits}", weights=WeightRule(bits=weight_bits),
+        chosen = weight_format(weights_format)
+        bits, is_uniform = weight_bits or chosen.default_bits, isinstance(chosen, Uniform)
+        return cls(name=f"w{bits}a{activation_bits}{'' if is_uniform else f' {chosen.name}'}",
+                   weights=WeightRule(format=None if is_uniform else chosen, bits=bits),
                    activations=ActivationRule(bits=activation_bits))
 
-    def weight_choice(self, rules: Sequence[int] = ()) -> WeightChoice:
-        """How weights are quantized under the rules of these numbers.
+    def with_requantization(self, scheme: str) -> BitPolicy:
+        """The same policy, deployed on integers alone under the rule of this name.
+
+        Raises
+        ------
+        QuantizationError : no such rule, or one that needs floating point.
+
+        >>> BitPolicy().with_requantization("dyadic").placement.addition
+        'matched'
+        """
+        try:
+            chosen = IntegerRequantization.model_validate(scheme)
+        except ValidationError:
+            raise QuantizationError(wrong_choice(scheme, get_args(IntegerScheme)), field="requantization") from None
+        stated = {name: getattr(self, name) for name in self.model_fields_set}
+        changed = type(self).model_validate({**stated, "requantization": chosen})
+        changed._tree = self._tree
+        return changed
+
+    def weight_choice(self, rules: Sequence[int] = (), *, defaults: WeightRule = DEFAULT_WEIGHTS) -> WeightChoice:
+        """How weights are quantized under the rules of these numbers, and as `defaults` say where these leave it open.
 
         Raises
         ------
         QuantizationError : a scheme that cannot be.
         """
-        given = [DEFAULT_WEIGHTS, self.weights, *(self.rules[index].weights for index in rules)]
+        given = [defaults, self.weights, *(self.rules[index].weights for index in rules)]
         options = _merged(given)
+        chosen = options.pop("format")
+        if isinstance(chosen, CodedFormat):
+            return self._coded_choice(chosen, options, rules)
         setter, rounding = options.pop("range"), options.pop("rounding")
         return WeightChoice(self._scheme(options, "weights", rules), setter, rounding)
 
-    def activation_choice(self, rules: Sequence[int] = ()) -> ActivationChoice:
+    def _coded_choice(self, chosen: CodedFormat, options: Mapping[str, Any], rules: Sequence[int]) -> WeightChoice:
+        path, granularity = self._path(rules, "weights"), options["granularity"]
+        for name in options:
+            if name not in _OF_CODES:
+                raise self.error((*path, name), f"expected none for {chosen.name} weights, got one")
+        if granularity.kind not in ("tensor", "channel"):
+            raise self.error((*path, "granularity"), f"expected tensor or channel for {chosen.name} weights, got "
+                             f"{granularity.kind}")
+        try:
+            chosen.check(options["bits"])
+        except NumericsError as error:
+            place = "bits" if error.field == "bits" else "format"
+            problem = error.problem if error.field == "bits" else f"{error.field}: {error.problem}"
+            raise self.error((*path, place), problem) from None
+        # The integers' own width is found with the codes.
+        scheme = Scheme(max(2, options["bits"]), "symmetric", is_restricted=True, granularity=granularity)
+        return WeightChoice(scheme, MinMax(), format=chosen, code_bits=options["bits"])
+
+    def activation_choice(self, rules: Sequence[int] = (), *, defaults: ActivationRule = DEFAULT_ACTIVATIONS
+                          ) -> ActivationChoice:
         """The same for activations."""
-        given = [DEFAULT_ACTIVATIONS, self.activations, *(self.rules[index].activations for index in rules)]
+        given = [defaults, self.activations, *(self.rules[index].activations for index in rules)]
         options = _merged(given)
         setter = options.pop("range")
         return ActivationChoice(self._scheme(options, "activations", rules), setter)
@@ -262,8 +301,11 @@ class BitPolicy(Spec):
         try:
             return Scheme(**options)
         except NumericsError as error:
-            path: FieldPath = ("rules", rules[-1], what) if rules else (what,)
+            path = self._path(rules, what)
             raise self.error((*path, error.field) if error.field else path, error.problem) from None
+
+    def _path(self, rules: Sequence[int], what: str) -> FieldPath:
+        return ("rules", rules[-1], what) if rules else (what,)
 
     def check(self) -> None:
         """That each rule alone makes sense.
@@ -293,15 +335,26 @@ class BitPolicy(Spec):
 def _merged(rules: Sequence[TensorRule]) -> dict[str, Any]:
     """The options that hold after these rules, one after the other.
 
-    A rule that sets the symmetry starts anew with what depends on it.
+    A rule that sets the symmetry or the format starts anew with what depends on it.
     """
     options: dict[str, Any] = {}
     for rule in rules:
         stated = {name: getattr(rule, name) for name in type(rule).model_fields}
         if stated.get("symmetry") is not None:
             options = {name: option for name, option in options.items() if name not in ("is_restricted", "is_signed")}
+        if stated.get("format") is not None:
+            options = _options_of(stated["format"], options, rules[0])
         options |= {name: option for name, option in stated.items() if option is not None}
     return options
+
+
+def _options_of(chosen: WeightFormat, before: Mapping[str, Any], defaults: TensorRule) -> dict[str, Any]:
+    """What holds where a rule sets the format and says nothing else: of the rules before it the granularity."""
+    kept = {name: option for name, option in before.items() if name == "granularity"}
+    if isinstance(chosen, CodedFormat):
+        return kept | {"bits": chosen.default_bits}
+    stated = {name: getattr(defaults, name) for name in WeightRule.model_fields}
+    return {name: option for name, option in stated.items() if option is not None} | kept
 
 
 def load_bit_policy(path: str | Path) -> BitPolicy:

@@ -31,6 +31,7 @@ class ExportTensors:
     nodes : so far, in order.
     initializers : by name.
     types : zero point -> the type of its integers, where ONNX stores them in a wider one.
+    codes : constant of integers -> what the codes are that stand for them in memory, as the metadata tell it.
     """
 
     def __init__(self, quantized: QuantizedModel) -> None:
@@ -38,6 +39,7 @@ class ExportTensors:
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
         self.types: dict[str, QType] = {}
+        self.codes: dict[str, dict[str, Any]] = {}
         self._taken = {*model.arrays, *model.inputs, *(name for node in model.nodes for name in node.outputs)}
         self._grids: dict[str, tuple[str, str]] = {}
 

@@ -41,6 +41,8 @@ class WeightLayout:
     channel_repeats : how often the channels of that axis occur over all groups or matrices: there is one scale for each
         index of an axis in ONNX, so that they share theirs.
     inner_axis : the model's axis along which products are added up, the fastest part of K.
+    product_axis : the axis of output channels of a matrix product, from its last: -2 where the weights stand on the left of
+        a matrix.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +51,7 @@ class WeightLayout:
     channel_axis: int | None = 0
     channel_repeats: int = 1
     inner_axis: int = 1
+    product_axis: int = -1
 
     def matrices(self, array: Array) -> Array:
         """(G, N, K) of an array as it lies in the model."""
@@ -114,7 +117,7 @@ class FloatLayer:
 
         Raises
         ------
-        WorkloadError : a bias that a product of several matrices, or one with its weights on the left, has no place for.
+        WorkloadError : a bias that a product of several matrices has no place for.
         """
         if weights is not None:
             place = self.node.inputs.index(self.weights_name)
@@ -125,14 +128,15 @@ class FloatLayer:
         bias = np.asarray(bias, np.float32)
         if self.node.op != "MatMul":
             return model.with_operand(self.node.name, 2, bias, f"{self.name}_bias")
-        columns = bias.reshape(self.weights.shape[:2])
-        if np.any(columns != columns[0]) or self.layout.channel_axis != len(self.layout.shape) - 1:
-            raise model.error("expected a bias of the columns, one for all matrices", self.name)
+        lists = bias.reshape(self.weights.shape[:2])
+        if np.any(lists != lists[0]):
+            raise model.error("expected one bias for all matrices", self.name)
+        addend = lists[0] if self.layout.product_axis == -1 else lists[0][:, None]
         if self.bias_node is not None:
             place = addend_place(self.bias_node, model)
-            array = -columns[0] if self.bias_node.op == "Sub" else columns[0]
+            array = -addend if self.bias_node.op == "Sub" else addend
             return model.with_operand(self.bias_node.name, place, array, f"{self.name}_bias")
-        return self._with_addition(model, columns[0])
+        return self._with_addition(model, addend)
 
     def _with_addition(self, model: FloatModel, bias: Array) -> FloatModel:
         """The model with an Add behind this layer's MatMul."""
@@ -188,9 +192,10 @@ def _layout(node: Node, operation: Convolution | MatMul, model: FloatModel) -> t
             raise model.error(str(reason), node.label) from None
         shape = model.arrays[node.inputs[product.stationary]].shape
         free = product.channel_axis
+        is_left = product.stationary == 0 and len(model.sizes[node.inputs[1]]) > 1
         return product.stationary, WeightLayout(
             shape, product.stationary_as, channel_axis=free, channel_repeats=operation.batch,
-            inner_axis=0 if free is None else 2 * len(shape) - 3 - free)
+            inner_axis=0 if free is None else 2 * len(shape) - 3 - free, product_axis=-2 if is_left else -1)
     shape, groups = model.arrays[node.inputs[1]].shape, operation.groups
     spatial = tuple(range(2, len(shape)))
     if operation.is_transposed:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from accelsim.numerics.qparams import QParams
 from accelsim.quantization.export_tensors import ExportTensors
 from accelsim.quantization.float_layer import FloatLayer, addend_place
+from accelsim.quantization.nonuniform.lowered_weights import LoweredWeights
 from accelsim.quantization.quantized_model import QuantizedModel
 from accelsim.quantization.weight_scales import StatedScales, stated_scales
 
@@ -43,7 +44,7 @@ class IntegerOperands:
             layer = self._weights[key]
             own = self._quantized.weights[layer.name]
             return self._put(self._name(layer.weights_name, f"{layer.name}_weights"), layer.layout.restored(own.integers),
-                             own.qparams, stated_scales(layer, own.qparams, self._float))
+                             own.qparams, stated_scales(layer, own.qparams, self._float), own.lowered)
         if key in self._biases:
             return self._put_bias(self._biases[key], *key)
         if key in self._quantized.constants:
@@ -55,14 +56,14 @@ class IntegerOperands:
     def _bias_place(self, layer: FloatLayer) -> tuple[str, int] | None:
         """Node and input that hold a layer's integer bias.
 
-        Of several matrices, or of weights on the left, ONNX has no list that the requantizer could add: such a bias stays
-        real, and is rounded to units of the accumulator where it is read.
+        Of several matrices ONNX has no list that the requantizer could add: such a bias stays real, and is rounded to units
+        of the accumulator where it is read.
         """
         if self._quantized.weights[layer.name].bias is None:
             return None
         if layer.bias_node is None:
             return layer.node.name, 2
-        if layer.weights.shape[0] > 1 or layer.layout.channel_axis != len(layer.layout.shape) - 1:
+        if layer.weights.shape[0] > 1 or layer.layout.channel_axis is None:
             return None
         return layer.bias_node.name, addend_place(layer.bias_node, self._float)
 
@@ -73,8 +74,11 @@ class IntegerOperands:
         """A constant's own name where one node alone reads it."""
         return own if len(self._float.readers(own)) == 1 else other
 
-    def _put(self, name: str, integers: NDArray[Any], qparams: QParams, stated: StatedScales) -> str:
+    def _put(self, name: str, integers: NDArray[Any], qparams: QParams, stated: StatedScales,
+             lowered: LoweredWeights | None = None) -> str:
         stored = self._graph.integers(f"{name}_quantized", integers, qparams.qtype)
+        if lowered is not None:
+            self._graph.codes[stored] = lowered.code
         scales = self._graph.scales(name, stated.scale, stated.zero_point, qparams.qtype)
         result = self._graph.free(f"{name}_dequantized")
         self._graph.put("DequantizeLinear", f"{name}_DequantizeLinear", (stored, *scales), (result,), stated.attributes)
@@ -93,13 +97,15 @@ class IntegerOperands:
         unit = self._graph.reals(f"{name}_scale", own.bias_scale if is_list else own.bias_scale.reshape(()))
         result = self._graph.free(f"{name}_dequantized")
         self._graph.put("DequantizeLinear", f"{name}_DequantizeLinear", (stored, unit), (result,),
-                        {"axis": integers.ndim - 1} if is_list else {})
+                        {"axis": integers.ndim + layer.layout.product_axis} if is_list else {})
         return result
 
     def _bias_shape(self, layer: FloatLayer) -> tuple[int, ...]:
-        """A list; of the rank of the product where an Add of more than two dimensions adds it.
+        """A list, a column where channels are rows; of the rank of the product where an Add of three or more axes adds it.
 
         onnxruntime (1.31) makes a Gemm of such a MatMul and an Add of a list, and of int8 activations one that it refuses.
         """
         rank = 1 if layer.bias_node is None else len(self._float.sizes[layer.output])
+        if layer.layout.product_axis != -1:
+            return *(1,) * (rank - 2), layer.channels, 1
         return (*(1,) * (rank - 1), layer.channels) if rank > 2 else (layer.channels,)

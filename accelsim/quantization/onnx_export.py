@@ -6,8 +6,9 @@
 
 Weights are stored as integers, with one scale, one a channel, or one a block; biases as int32 in units of s_x s_w. Widths
 that ONNX does not have ride in the next wider type, with a Clip to their range before the QuantizeLinear, and the metadata
-tell the types (`accelsim.workload.onnx.true_types`). Where a tensor is picked from others on its grid (max pooling, moves)
-there is no Clip, since its integers are in range.
+tell the types (`accelsim.workload.onnx.true_types`). Weights that are codes are stored as the integers that they stand for,
+and the metadata tell their width (`accelsim.workload.onnx.code_widths`). Where a tensor is picked from others on its grid
+(max pooling, moves) there is no Clip, since its integers are in range.
 
 Source: ONNX Operators.md, QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear; onnxruntime
 `docs/performance/model-optimizations/quantization.md`, Quantization Formats.
@@ -25,7 +26,11 @@ from accelsim.quantization.integer_operands import IntegerOperands
 from accelsim.quantization.integer_storage import stored_type
 from accelsim.quantization.onnx_file import assembled, node_proto
 from accelsim.quantization.quantized_model import QuantizedModel
+from accelsim.workload.onnx.code_widths import KEY as CODES_KEY
+from accelsim.workload.onnx.code_widths import code_metadata
 from accelsim.workload.onnx.graph import Node
+from accelsim.workload.onnx.stated_rule import KEY as RULE_KEY
+from accelsim.workload.onnx.stated_rule import rule_document
 from accelsim.workload.onnx.true_types import KEY, clip_bounds, metadata_of
 
 if TYPE_CHECKING:
@@ -129,5 +134,9 @@ def finished(quantized: QuantizedModel, graph: ExportTensors) -> ModelProto:
     metadata = {POLICY_KEY: json.dumps(quantized.policy.to_document())}
     if graph.types:
         metadata[KEY] = metadata_of(graph.types)
+    if quantized.policy.requantization is not None:
+        metadata[RULE_KEY] = json.dumps(rule_document(quantized.policy.requantization.rule))
+    if graph.codes:
+        metadata[CODES_KEY] = code_metadata(graph.codes)
     return assembled(quantized.model, graph.nodes, [*kept, *graph.initializers.values()], opset=quantized.model.opset,
                      metadata=metadata)

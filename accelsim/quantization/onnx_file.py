@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelsim.errors import OutputError, WorkloadError
+from accelsim.errors import WorkloadError
 from accelsim.version import __version__
+from accelsim.whole_file import write_atomically
 from accelsim.workload.onnx.file import LARGEST_FILE_BYTES
 from accelsim.workload.onnx.graph import Node
 
@@ -101,12 +100,4 @@ def write_model(proto: ModelProto, path: Path) -> None:
     OutputError : it cannot be written.
     WorkloadError : a model that is too large for a file.
     """
-    content = content_of(proto)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".accelsim-", dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            made.write_bytes(content)
-            os.replace(made, path)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from None
+    write_atomically(path, content_of(proto))

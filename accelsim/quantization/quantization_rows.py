@@ -16,9 +16,10 @@ from accelsim.quantization.quantized_model import QuantizedModel
 def layer_rows(quantized: QuantizedModel) -> list[dict[str, Any]]:
     """One record a layer, in the order of execution; what a layer does not have is None.
 
-    Keys: layer, kind; weights, weight_bits, weight_symmetry, granularity, weight_range, rounding, weight_sqnr_db, bias_bits;
-    output, output_bits, output_symmetry, output_range, output_scale, output_zero_point. `weights` counts them, `output` is
-    the tensor's name, a range is the name of its setter, "fixed", "dynamic", or "as " and the tensor whose grid it is.
+    Keys: layer, kind; weights, weight_bits, weight_format, weight_symmetry, granularity, weight_range, rounding,
+    weight_sqnr_db, bias_bits; output, output_bits, output_symmetry, output_range, output_scale, output_zero_point. `weights`
+    counts them, codes have no symmetry, range and rounding, `output` is the tensor's name, a range is the name of its
+    setter, "fixed", "dynamic", or "as " and the tensor whose grid it is.
     """
     weighted = {layer.name: layer for layer in quantized.model.layers}
     translation = quantized.model.translation
@@ -28,8 +29,8 @@ def layer_rows(quantized: QuantizedModel) -> list[dict[str, Any]]:
 
 
 def _weights(layer: FloatLayer | None, quantized: QuantizedModel) -> dict[str, Any]:
-    keys = ("weights", "weight_bits", "weight_symmetry", "granularity", "weight_range", "rounding", "weight_sqnr_db",
-            "bias_bits")
+    keys = ("weights", "weight_bits", "weight_format", "weight_symmetry", "granularity", "weight_range", "rounding",
+            "weight_sqnr_db", "bias_bits")
     if layer is None:
         return dict.fromkeys(keys)
     own = quantized.weights[layer.name]
@@ -37,8 +38,9 @@ def _weights(layer: FloatLayer | None, quantized: QuantizedModel) -> dict[str, A
     size = f" {scheme.granularity.size}" if scheme.granularity.size is not None else ""
     ratio = sqnr_db(layer.weights, own.dequantized)
     return dict(zip(keys, (
-        int(layer.weights.size), scheme.bits, scheme.symmetry, f"{scheme.granularity.kind}{size}", own.choice.setter.name,
-        own.choice.rounding, ratio if math.isfinite(ratio) else None,
+        int(layer.weights.size), own.bits, own.choice.format.name, scheme.symmetry if own.lowered is None else None,
+        f"{scheme.granularity.kind}{size}", own.choice.setter.name if own.lowered is None else None,
+        own.choice.rounding.name if own.lowered is None else None, ratio if math.isfinite(ratio) else None,
         None if own.bias is None else quantized.policy.bias_bits), strict=True))
 
 
@@ -77,4 +79,4 @@ def mean_weight_bits(quantized: QuantizedModel) -> float:
     """Bits of a weight, on average."""
     sizes = {name: own.integers.size for name, own in quantized.weights.items()}
     total = sum(sizes.values())
-    return sum(size * quantized.weights[name].qparams.qtype.bits for name, size in sizes.items()) / total if total else 0.0
+    return sum(size * quantized.weights[name].bits for name, size in sizes.items()) / total if total else 0.0

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
-
-from accelsim.numerics.qparams import QParams
-from accelsim.quantization.activation_quantization import activation_grids, quantized_constants
+from accelsim.quantization.activation_quantization import ActivationGrids, activation_grids, quantized_constants
 from accelsim.quantization.bit_policy import BitPolicy
 from accelsim.quantization.calibration import Told
 from accelsim.quantization.calibration_set import CalibrationSet, Source
 from accelsim.quantization.float_model import FloatModel
-from accelsim.quantization.placement import Placement
-from accelsim.quantization.placing import place
+from accelsim.quantization.input_sums import input_sums
+from accelsim.quantization.layer_quantization import QuantizationTask, quantized_layers
 from accelsim.quantization.preparation.batch_norm_folding import fold_batch_norms
-from accelsim.quantization.quantized_model import QuantizedModel, QuantizedWeights
-from accelsim.quantization.resolved_policy import ResolvedPolicy, resolved
-from accelsim.quantization.weight_quantization import quantized_bias, weight_grid
-from accelsim.quantization.weight_rounding import WEIGHT_ROUNDINGS, RoundingTask
+from accelsim.quantization.quantized_model import QuantizedModel
+from accelsim.quantization.recipe import NONE, Recipe
+from accelsim.quantization.recipe_steps import correction_of, later_steps, prepared
 
 
 def quantize(model: FloatModel, data: Source | None = None, policy: BitPolicy | None = None, *,
-             told: Told | None = None) -> QuantizedModel:
+             recipe: Recipe | None = None, told: Told | None = None) -> QuantizedModel:
     """A network with integers.
 
-    Batch normalizations are folded; quantizers stand where the machine's layers write; ranges of activations come from
-    `data`; then each layer's weights and bias are rounded, one after the other.
+    Batch normalizations are folded, and the recipe's steps prepare the network; quantizers stand where the machine's layers
+    write; ranges of activations come from `data`; then each layer's weights and bias are rounded, one after the other.
 
     Parameters
     ----------
     model : in floating point.
     data : to calibrate on: a file, a folder, arrays, an iterable (`CalibrationSet`); None where no range setter needs any.
     policy : widths, schemes, range setters by layer; 8 bits by default.
-    told : for a progress bar, told of batches.
+    recipe : steps that prepare the network, and ranges and roundings where the policy leaves them open; none if None.
+    told : for a progress bar, told of batches and of iterations.
 
     Raises
     ------
@@ -50,33 +45,19 @@ def quantize(model: FloatModel, data: Source | None = None, policy: BitPolicy | 
     >>> quantized.weights["fc"].integers.tolist(), quantized.grid_of("x").zero_point.item()
     ([[[4, -7]]], 64)
     """
-    policy = policy or BitPolicy()
-    model, remarks = fold_batch_norms(model)
-    placement = place(model, policy.placement)
-    choices = resolved(policy, model, placement)
+    policy, recipe = policy or BitPolicy(), recipe or NONE
+    model, folded = fold_batch_norms(model)
     samples = None if data is None else CalibrationSet(data, model)
+    ready = prepared(recipe, model, policy, samples)
+    model, placement, choices = ready[:3]
     grids, dynamic = activation_grids(model, placement, choices, samples, told)
-    weights, widened = _weights(model, placement, choices, grids, policy.bias_bits)
+    sums = input_sums(model, choices.weights, samples, told)
+    constants = quantized_constants(model, placement, choices, grids)
+    has_data = samples is not None
+    layers = quantized_layers(QuantizationTask(
+        model, placement, ActivationGrids(grids, dynamic), constants, choices, policy.bias_bits, sums, samples,
+        correction_of(recipe, has_data), told))
+    steps = () if recipe is NONE else (*ready.steps, *later_steps(recipe, ready, layers, has_data=has_data))
     return QuantizedModel(
-        model, placement, grids, weights, choices.activations, policy, dynamic=dynamic,
-        constants=quantized_constants(model, placement, choices, grids), remarks=(*remarks, *widened))
-
-
-def _weights(model: FloatModel, placement: Placement, choices: ResolvedPolicy, grids: Mapping[str, QParams],
-             bias_bits: int) -> tuple[dict[str, QuantizedWeights], list[str]]:
-    """Integers of all layers, and remarks on scales that had to grow."""
-    done: dict[str, QuantizedWeights] = {}
-    remarks = []
-    for layer in model.layers:
-        choice = choices.weights[layer.name]
-        grid = grids.get(placement.group_of(layer.input).name)
-        scale = None if grid is None else float(np.asarray(grid.scale))
-        qparams, widened = weight_grid(layer, choice, grid, bias_bits, model)
-        if widened:
-            remarks.append(f"{layer.name}: weight scales of {widened} channels grew so that the bias fits {bias_bits} bits")
-        task = RoundingTask(layer, qparams, model, placement, grids, done)
-        integers = WEIGHT_ROUNDINGS[choice.rounding](task)
-        bias, unit = (None, None) if layer.bias is None or scale is None else quantized_bias(
-            layer, qparams, scale, bias_bits, model)
-        done[layer.name] = QuantizedWeights(choice, qparams, integers, bias, unit)
-    return done, remarks
+        model, placement, grids, layers.weights, choices.activations, policy, dynamic=dynamic,
+        constants=constants, remarks=(*folded, *ready.remarks, *layers.remarks), steps=steps)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from accelsim.errors import NumericsError
 from accelsim.numerics.qparams import QParams
 from accelsim.quantization.bit_policy import ActivationChoice, BitPolicy, WeightChoice
 from accelsim.quantization.float_model import FloatModel
+from accelsim.quantization.nonuniform.lowered_weights import LoweredWeights
 from accelsim.quantization.placement import Placement
 from accelsim.quantization.scheme import Scheme
 from accelsim.workload.quantized_network import QuantizedNetwork
@@ -40,6 +41,7 @@ class QuantizedWeights:
     bias : (G * N,), in units of the input's scale times the weights' scale; None where there is none, or where the input's
         scale is found during the run.
     bias_scale : (G * N,) or (), float32 numbers: these units.
+    lowered : where the weights are codes (`nonuniform`), what these are; None for weights on a uniform grid.
 
     Raises
     ------
@@ -51,11 +53,17 @@ class QuantizedWeights:
     integers: NDArray[Any]
     bias: NDArray[np.int32] | None = None
     bias_scale: NDArray[np.float32] | None = None
+    lowered: LoweredWeights | None = None
 
     def __post_init__(self) -> None:
         if not self.qparams.qtype.holds(self.integers):
             raise NumericsError(f"expected {self.qparams.qtype.range_text} ({self.qparams.qtype.name}), "
                                 f"got {self.integers.min()}..{self.integers.max()}", field="integers")
+
+    @property
+    def bits(self) -> int:
+        """Width of a weight in memory: of its integer, or of the code that stands for it."""
+        return self.qparams.qtype.bits if self.lowered is None else self.lowered.weight_bits
 
     @property
     def dequantized(self) -> NDArray[np.float32]:
@@ -70,6 +78,24 @@ class QuantizedOperand:
 
     qparams: QParams
     integers: NDArray[Any]
+
+
+class Step(NamedTuple):
+    """What became of one step of a recipe.
+
+    Parameters
+    ----------
+    name : of the step.
+    is_applied : or skipped.
+    detail : how, or why not.
+    """
+
+    name: str
+    is_applied: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.detail}" if self.is_applied else f"{self.name}: skipped ({self.detail})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +113,7 @@ class QuantizedModel:
     choices : group -> what the policy says of it.
     policy : what was asked for.
     remarks : what preparation did, and what differs from what was asked for; one line each.
+    steps : of the recipe, what became of each.
     """
 
     model: FloatModel
@@ -98,6 +125,7 @@ class QuantizedModel:
     dynamic: Mapping[str, Scheme] = field(default_factory=dict)
     constants: Mapping[tuple[str, int], QuantizedOperand] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     def grid_of(self, tensor: str) -> QParams | None:
         """The grid of a tensor; None for one without a quantizer, or whose range is found during the run."""
@@ -135,8 +163,13 @@ class QuantizedModel:
 
         Raises
         ------
-        WorkloadError : layers that the machine has no integers for.
+        WorkloadError : layers that the machine has no integers for, or that cannot do without floating point under the
+            policy's requantization rule.
         """
+        from accelsim.quantization.integer_arithmetic import require_integer_arithmetic
         from accelsim.workload.onnx.values import quantized_network_of
 
-        return quantized_network_of(self.proto(), self.model.name, batch=1 if self.model.is_batch_open else None)
+        network = quantized_network_of(self.proto(), self.model.name, batch=1 if self.model.is_batch_open else None)
+        if self.policy.requantization is not None:
+            require_integer_arithmetic(network)
+        return network

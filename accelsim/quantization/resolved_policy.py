@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from accelsim.problem import did_you_mean, quoted
-from accelsim.quantization.bit_policy import ActivationChoice, BitPolicy, WeightChoice
+from accelsim.quantization.bit_policy import (
+    DEFAULT_ACTIVATIONS,
+    DEFAULT_WEIGHTS,
+    ActivationChoice,
+    ActivationRule,
+    BitPolicy,
+    WeightChoice,
+    WeightRule,
+)
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.placement import Placement, QuantizerGroup
 
@@ -31,7 +40,19 @@ class ResolvedPolicy:
     constants: Mapping[str, ActivationChoice]
 
 
-def resolved(policy: BitPolicy, model: FloatModel, placement: Placement) -> ResolvedPolicy:
+class PolicyDefaults(NamedTuple):
+    """What holds where a policy says nothing."""
+
+    weights: WeightRule = DEFAULT_WEIGHTS
+    activations: ActivationRule = DEFAULT_ACTIVATIONS
+
+
+#: What holds where neither a policy nor a recipe says anything.
+DEFAULTS = PolicyDefaults()
+
+
+def resolved(policy: BitPolicy, model: FloatModel, placement: Placement, defaults: PolicyDefaults = DEFAULTS
+             ) -> ResolvedPolicy:
     """Applies a policy.
 
     Raises
@@ -51,10 +72,11 @@ def resolved(policy: BitPolicy, model: FloatModel, placement: Placement) -> Reso
         return tuple(index for index, matched in enumerate(named) if name in matched)
 
     return ResolvedPolicy(
-        weights={name: policy.weight_choice(rules(name)) for name in weighted},
-        activations={group.name: _choice(group, policy, {name: rules(name) for name in group.layers})
+        weights={name: policy.weight_choice(rules(name), defaults=defaults.weights) for name in weighted},
+        activations={group.name: _choice(group, policy, {name: rules(name) for name in group.layers}, defaults.activations)
                      for group in placement.groups.values()},
-        constants={constant.layer: policy.activation_choice(rules(constant.layer)) for constant in placement.constants})
+        constants={constant.layer: policy.activation_choice(rules(constant.layer), defaults=defaults.activations)
+                   for constant in placement.constants})
 
 
 def _named(policy: BitPolicy, index: int, names: Sequence[str], words: Mapping[str, Sequence[str]], weighted: Sequence[str],
@@ -78,9 +100,10 @@ def _named(policy: BitPolicy, index: int, names: Sequence[str], words: Mapping[s
     return found
 
 
-def _choice(group: QuantizerGroup, policy: BitPolicy, rules: Mapping[str, tuple[int, ...]]) -> ActivationChoice:
+def _choice(group: QuantizerGroup, policy: BitPolicy, rules: Mapping[str, tuple[int, ...]],
+            defaults: ActivationRule) -> ActivationChoice:
     """What all layers that write to a group's grid agree on."""
-    choices = {name: policy.activation_choice(found) for name, found in rules.items()}
+    choices = {name: policy.activation_choice(found, defaults=defaults) for name, found in rules.items()}
     first, *others = choices
     for other in others:
         if choices[other] != choices[first]:

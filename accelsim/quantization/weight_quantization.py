@@ -57,7 +57,7 @@ def weight_grid(layer: FloatLayer, choice: WeightChoice, x: QParams | None, bias
         raise model.error(f"{error.field}: {error.problem}" if error.field else error.problem, layer.name) from None
     if layer.bias is None or x is None:
         return ChosenGrid(qparams)
-    return _with_room_for_bias(layer, qparams, float(np.asarray(x.scale)), _largest_bias(layer, qparams, x, bias_bits))
+    return with_room_for_bias(layer, qparams, x, bias_bits)
 
 
 def _shared(ends: NDArray[Any], layer: FloatLayer, choice: WeightChoice, is_lowest: bool) -> NDArray[Any]:
@@ -77,8 +77,10 @@ def _largest_bias(layer: FloatLayer, qparams: QParams, x: QParams, bias_bits: in
     return min((1 << (bias_bits - 1)) - 1, max(room, _LARGEST_INT32 >> 1))
 
 
-def _with_room_for_bias(layer: FloatLayer, qparams: QParams, input_scale: float, most: int) -> ChosenGrid:
+def with_room_for_bias(layer: FloatLayer, qparams: QParams, x: QParams, bias_bits: int) -> ChosenGrid:
+    """The same grid with larger scales where the layer's bias asks for them; arguments as those of `weight_grid`."""
     assert layer.bias is not None
+    input_scale, most = float(np.asarray(x.scale)), _largest_bias(layer, qparams, x, bias_bits)
     # A scale that is rounded to float32 once more still leaves room.
     needed = np.abs(layer.bias.astype(np.float64)) / (input_scale * most) * (1 + 1e-6)
     scale = qparams.scale.copy()
@@ -99,6 +101,9 @@ def _with_room_for_bias(layer: FloatLayer, qparams: QParams, input_scale: float,
 
 
 def _rescaled(qparams: QParams, scale: NDArray[np.float64]) -> QParams:
+    """The grid at other scales; powers of two stay such."""
+    if np.all(np.frexp(qparams.scale)[0] == 0.5):
+        scale = np.exp2(np.ceil(np.log2(scale)))
     return QParams(scale=scale.astype(np.float32), zero_point=qparams.zero_point, qtype=qparams.qtype, axis=qparams.axis,
                    group_size=qparams.group_size)
 

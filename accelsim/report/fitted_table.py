@@ -28,6 +28,7 @@ def fitted_table(
     width: int,
     first_to_go: Sequence[str] = (),
     caption: str = "",
+    has_total: bool = True,
 ) -> Table:
     """One row per layer, then the totals, set off as the last row.
 
@@ -37,6 +38,7 @@ def fitted_table(
     width : columns of the terminal.
     first_to_go : headings that a narrow terminal leaves out, one after the other.
     caption : a line below the table; "" for none.
+    has_total : whether the last row has the totals.
     """
     first = next(iter(headings))
     shown, room = _fitting([cells for cells, _ in rows], list(headings), width, first_to_go)
@@ -47,7 +49,7 @@ def fitted_table(
         table.add_column(name, justify=headings[name], no_wrap=True)
     for place, (cells, style) in enumerate(rows):
         texts = {**cells, first: short_name(cells[first], longest=room)}
-        if place == len(rows) - 1:
+        if has_total and place == len(rows) - 1:
             table.add_section()
         table.add_row(*(Text(texts[name]) for name in shown), style=style)
     return table

@@ -17,6 +17,7 @@ from accelsim.quantization.placing import place
 from accelsim.quantization.preparation.batch_norm_folding import fold_batch_norms
 from accelsim.quantization.ranges.setters import range_setter
 from accelsim.quantization.resolved_policy import ResolvedPolicy, resolved
+from accelsim.quantization.rounding_method import NEAREST
 from accelsim.quantization.scheme import Scheme
 
 POLICY = """\
@@ -50,11 +51,11 @@ def test_every_layer_gets_what_the_policy_and_its_rules_say(tmp_path: Path) -> N
     blocks, mse = Granularity("sub_channel", axis=1, size=32), range_setter("mse")
     channel, tensor = Granularity("channel", axis=0), Granularity()
     assert {name: (choice.scheme, choice.setter, choice.rounding) for name, choice in found.weights.items()} == {
-        "c1": (Scheme(8, "symmetric", is_restricted=True, granularity=channel), mse, "nearest"),
-        "d1": (Scheme(4, "asymmetric", granularity=tensor), mse, "nearest"),
-        "fc": (Scheme(4, "symmetric", granularity=tensor), mse, "nearest"),
+        "c1": (Scheme(8, "symmetric", is_restricted=True, granularity=channel), mse, NEAREST),
+        "d1": (Scheme(4, "asymmetric", granularity=tensor), mse, NEAREST),
+        "fc": (Scheme(4, "symmetric", granularity=tensor), mse, NEAREST),
         **dict.fromkeys(("se1", "se2", "p1", "v1", "b4", "q1"),
-                        (Scheme(4, "symmetric", granularity=blocks), mse, "nearest"))}
+                        (Scheme(4, "symmetric", granularity=blocks), mse, NEAREST))}
     percentile = range_setter("percentile", {"percentile": 99.9})
     plain = (Scheme(8, "asymmetric", is_signed=True), percentile)
     activations = {name: (choice.scheme, choice.setter) for name, choice in found.activations.items()}
@@ -97,7 +98,7 @@ WRONG = {
     "name: a\nweihgts: {bits: 4}": 'p.yaml:2: weihgts: expected a known key, got "weihgts" (did you mean "weights"?)',
     "weights: {range: msee}": (
         "p.yaml:1: weights.range.setter: expected one of min_max, moving_average, percentile, mse, omse, kl_divergence, "
-        'cross_entropy, aciq, bn_statistics, got "msee" (did you mean "mse"?)'),
+        'cross_entropy, aciq, bn_statistics, known, got "msee" (did you mean "mse"?)'),
     "weights: {range: {setter: mse, steps: 1}}": "p.yaml:1: weights.range.steps: expected at least 2 steps, got 1",
     "weights: {range: {setter: mse, stepz: 9}}": (
         'p.yaml:1: weights.range.setter: expected a known key, got "stepz" (did you mean "steps"?)'),
@@ -111,7 +112,25 @@ WRONG = {
     "weights: {granularity: {size: 3}}": (
         "p.yaml:1: weights.granularity: expected tensor, channel, or a kind with a size such as {kind: sub_channel, "
         "size: 32}, got a mapping"),
-    "weights: {rounding: up}": 'p.yaml:1: weights.rounding: expected nearest, got "up"',
+    "weights: {rounding: adaroundd}": (
+        "p.yaml:1: weights.rounding.name: expected one of nearest, stochastic, adaround, adaquant, second_order, got "
+        '"adaroundd" (did you mean "adaround"?)'),
+    "weights: {rounding: {name: adaround, iterations: 0}}": (
+        "p.yaml:1: weights.rounding.iterations: expected at least 1, got 0"),
+    "weights: {rounding: {name: adaround, rate: 0}}": "p.yaml:1: weights.rounding.rate: expected above 0, got 0",
+    "weights: {rounding: {name: adaround, settles: 1}}": "p.yaml:1: weights.rounding.settles: expected true or false, got 1",
+    "weights: {rounding: {name: adaquant, bias_rate: -1}}": (
+        "p.yaml:1: weights.rounding.bias_rate: expected at least 0, got -1"),
+    "weights: {rounding: {name: second_order, order: up}}": (
+        'p.yaml:1: weights.rounding.order: expected one of descending, natural, got "up"'),
+    "weights: {rounding: {name: second_order, damping: 0}}": (
+        "p.yaml:1: weights.rounding.damping: expected above 0, got 0"),
+    "weights: {rounding: {name: stochastic, seed: -1}}": "p.yaml:1: weights.rounding.seed: expected at least 0, got -1",
+    "weights: {rounding: {name: nearest, seed: 1}}": (
+        'p.yaml:1: weights.rounding.name: expected no options, got "seed"'),
+    "weights: {rounding: {iterations: 3}}": (
+        "p.yaml:1: weights.rounding: expected the name of a rounding, or one with its options such as {name: adaround, "
+        "iterations: 1000}, got a mapping"),
     "weights: {is_restricted: true, symmetry: unsigned}": (
         "p.yaml:1: weights.is_restricted: expected a symmetric scheme for a restricted range, got unsigned"),
     "activations: {bits: 1}": (

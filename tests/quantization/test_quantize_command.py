@@ -29,7 +29,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(["quantize", *arguments])
+    """The command without a recipe, unless one is given."""
+    code = main(["quantize", *arguments, *([] if "--recipe" in arguments else ["--recipe", "none"])])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -90,16 +91,19 @@ def test_what_the_machine_only_times_is_said(folder: Path, capsys: Any) -> None:
     network = transformer()
     network.save(folder / "net.onnx")
     np.savez("data.npz", x=np.concatenate(network.samples(2)))
-    Path("p.yaml").write_text("weights: {bits: 4, granularity: {kind: sub_channel, size: 8}}")
+    Path("p.yaml").write_text("weights: {bits: 4, symmetry: asymmetric, granularity: {kind: sub_channel, size: 8}}")
     code, _, err = run(capsys, "net.onnx", "--data", "data.npz", "--policy", "p.yaml", "--out", "q.onnx")
-    assert (code, err) == (0, "scales found during the run, or of blocks: the machine times this network and carries no "
-                              "integers\nquantized network: q.onnx\n")
+    assert (code, err) == (0, "scales found during the run, or zero points of blocks: the machine times this network and "
+                              "carries no integers\nquantized network: q.onnx\n")
 
 
 MISTAKES = {
     ("net.onnx", "--data", "data.npz"): "--out: expected a file for the quantized network, got none",
     ("net.onnx", "--out", "q.onnx"): (
         "net.onnx: expected a calibration set, from which min_max takes the ranges of activations, got none"),
+    ("net.onnx", "--out", "q.onnx", "--recipe", "standart"): (
+        '--recipe: expected one of standard, none, got "standart" (did you mean "standard"?); or a file'),
+    ("net.onnx", "--out", "q.onnx", "--recipe", "r.yaml"): "r.yaml: expected a file, found none of that name",
     ("none.onnx", "--data", "data.npz", "--out", "q.onnx"): "none.onnx: expected a file, found none of that name",
     ("net.onnx", "--data", "none.npz", "--out", "q.onnx"): "none.npz: no such file",
     ("net.onnx", "--data", "data.npz", "--out", "q.onnx", "--bits", "4"): (

@@ -189,6 +189,29 @@ def test_shared_weights_are_stored_for_each_layer(tmp_path: Path) -> None:
     require_same_integers(import_quantized_onnx(tmp_path / "q.onnx"), made)
 
 
+@pytest.mark.parametrize("operator", ["Add", "Sub"])
+@pytest.mark.parametrize(("shape", "column"), [([2, 8, 6], (6, 1)), ([8, 5], (6, 1)), ([8], (6,))], ids=str)
+def test_weights_on_the_left_have_a_bias_a_row(shape: list[int], column: tuple[int, ...], operator: str,
+                                               tmp_path: Path) -> None:
+    w = Weights(0)
+    nodes = [node("MatMul", [w.add("w", 6, 8), "x"], ["p"], name="p"),
+             node(operator, ["p", w.add("k", *column, scale=1.0)], ["y"], name="k")]
+    path = write_graph(tmp_path / "net.onnx", nodes, {"x": (np.float32, shape)}, ["y"], w.constants)
+    samples = np.random.default_rng(0).normal(size=(6, *shape)).astype(np.float32)
+    model = FloatModel.load(path)
+    (layer,) = model.layers
+    assert layer.bias is not None
+    edited = layer.edited(model, weights=2 * layer.weights, bias=2 * layer.bias + 1)
+    before, after = (each.run({"x": samples[0]})["y"] for each in (model, edited))
+    assert np.allclose(2 * before + 1, after, atol=1e-4)
+    made = quantize(model, samples)
+    made.save(tmp_path / "q.onnx")
+    loaded = import_quantized_onnx(tmp_path / "q.onnx")
+    require_same_integers(loaded, made)
+    found = differences(loaded, tmp_path / "q.onnx", {"x": samples[0]}, is_chained=False)
+    assert max(distance for _, distance in found.values()) <= 1
+
+
 def test_an_open_batch_stays_open_in_the_file(tmp_path: Path) -> None:
     w = Weights(0)
     nodes = [node("Conv", ["x", w.add("w", 4, 3, 3, 3)], ["c"], name="c"), node("GlobalAveragePool", ["c"], ["y"], name="p")]
@@ -218,7 +241,7 @@ def test_a_bias_that_does_not_fit_widens_its_channels_scale(tmp_path: Path) -> N
     assert np.allclose(found, [[-0.5, 100.0, -30.0]], atol=0.6)
 
 
-def test_scales_of_blocks_are_stored_as_blocks_and_only_timed(tmp_path: Path) -> None:
+def test_scales_of_blocks_are_stored_as_blocks_and_executed(tmp_path: Path) -> None:
     text = "weights: {bits: 4, granularity: {kind: sub_channel, size: 4}}"
     network = transformer()
     made = quantized(network, policy(text), tmp_path)
@@ -233,8 +256,18 @@ def test_scales_of_blocks_are_stored_as_blocks_and_only_timed(tmp_path: Path) ->
     assert np.abs(found - whole.run({"x": x})["y"]).max() < 0.06
     assert np.abs(found - made.model.run({"x": x})["y"]).max() > 0.1
     assert {layer.weight_scale_groups for layer in load_network(tmp_path / "q.onnx").layers if layer.is_on_grid} == {1, 4, 8}
-    with pytest.raises(WorkloadError, match="expected one scale a tensor or a channel, got blocks of 4"):
-        made.network()
+    loaded = import_quantized_onnx(tmp_path / "q.onnx")
+    require_same_integers(loaded, made)
+    for layer in made.model.layers:
+        kernel = loaded.layers[layer.name].kernel
+        assert isinstance(kernel, GridKernel)
+        assert kernel.weight == made.weights[layer.name].qparams
+    # Sums of runs are rounded to units of the accumulator, of which an output's step has some.
+    reached = differences(loaded, tmp_path / "q.onnx", {"x": x}, is_chained=False)
+    assert max(distance for _, distance in reached.values()) <= 2
+    result = simulate(load_accelerator("edge_16x16"), loaded, inputs={"x": x}, rounding="model")
+    assert np.abs((result.outputs["y"][0].astype(int) - loaded.outputs[0].qparams.zero_point)
+                  * loaded.outputs[0].qparams.scale - found).max() < 0.1
 
 
 def test_blocks_of_a_convolution_lie_along_its_input_channels(tmp_path: Path) -> None:
@@ -250,6 +283,11 @@ def test_blocks_of_a_convolution_lie_along_its_input_channels(tmp_path: Path) ->
     assert stored["w_scale"].shape == (4, 2, 3, 3)
     block = w.constants["w"][1, 4:8, 2, 0]
     assert stored["w_scale"][1, 1, 2, 0] == pytest.approx(2 * np.abs(block).max() / 15, rel=1e-6)
+    loaded = import_quantized_onnx(tmp_path / "q.onnx")
+    require_same_integers(loaded, made)
+    kernel = loaded.layers["c"].kernel
+    assert isinstance(kernel, GridKernel)
+    assert kernel.weight == made.weights["c"].qparams
     found = runtime.InferenceSession(str(tmp_path / "q.onnx")).run(None, {"x": samples[0]})[0]
     real = made.model.layers[0].edited(model, weights=made.weights["c"].dequantized).run({"x": samples[0]})["y"]
     assert np.abs(found - real).max() < 0.005

@@ -13,12 +13,12 @@ from accelsim.quantization.scheme import Scheme
 
 def test_the_names_are_these_and_each_setter_has_its_own():
     assert list(RANGE_SETTERS) == ["min_max", "moving_average", "percentile", "mse", "omse", "kl_divergence",
-                                   "cross_entropy", "aciq", "bn_statistics"]
+                                   "cross_entropy", "aciq", "bn_statistics", "known"]
     for name in RANGE_SETTERS:
         setter = range_setter(name)
         assert setter.name == name
         assert setter == range_setter(name)  # frozen values
-        assert setter.needs_data == (name != "bn_statistics")
+        assert setter.needs_data == (name not in ("bn_statistics", "known"))
 
 
 def test_options_are_those_of_the_class():
@@ -28,7 +28,7 @@ def test_options_are_those_of_the_class():
 
 @pytest.mark.parametrize(("name", "options", "message"), [
     ("minmax", {}, "range: expected one of min_max, moving_average, percentile, mse, omse, kl_divergence, cross_entropy, "
-                   'aciq, bn_statistics, got "minmax" (did you mean "min_max"?)'),
+                   'aciq, bn_statistics, known, got "minmax" (did you mean "min_max"?)'),
     ("mse", {"step": 5}, 'mse: expected a known key, got "step" (did you mean "steps"?)'),
     ("min_max", {"steps": 5}, 'min_max: expected no options, got "steps"'),
     ("mse", {"steps": "many"}, 'steps: expected a whole number, got "many"'),
@@ -44,7 +44,8 @@ def test_options_are_those_of_the_class():
     ("kl_divergence", {"quantized_bins": 1}, "quantized_bins: expected at least 2 quantized bins, got 1"),
     ("cross_entropy", {"most_values": 0}, "most_values: expected at least 1 value to keep, got 0"),
     ("aciq", {"distribution": "cauchy"}, 'distribution: expected one of gauss, laplace, got "cauchy"'),
-    ("bn_statistics", {"alpha": 0.0}, "alpha: expected a number of standard deviations above 0, got 0.0")])
+    ("bn_statistics", {"alpha": 0.0}, "alpha: expected a number of standard deviations above 0, got 0.0"),
+    ("known", {"low": 1.0, "high": 1.0}, "high: expected a high end above the low one, got 1..1")])
 def test_a_setter_or_an_option_that_does_not_exist_is_refused(name, options, message):
     with pytest.raises(NumericsError) as caught:
         range_setter(name, options)

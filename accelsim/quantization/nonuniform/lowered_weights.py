@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ PrecisionKindName = Literal["codebook", "shift_add", "binary", "ternary"]
 
 #: Widest index that a codebook PE reads (CodebookPrecision.index_bits).
 WIDEST_INDEX_BITS = 16
+
+#: Vectors that are compared with all levels at once.
+_VECTORS_AT_ONCE = 256
 
 #: Widths of a shift_add PE's codes (ShiftAddPrecision.weight_bits).
 SHIFT_ADD_BITS = (2, 6)
@@ -89,6 +93,48 @@ class LoweredWeights:
         """Width of the integers that the PEs multiply by."""
         return self.qparams.qtype.bits
 
+    @property
+    def code(self) -> dict[str, object]:
+        """What a code is, as the metadata of a saved network tell it."""
+        code: dict[str, object] = {"bits": self.weight_bits, "kind": self.precision_kind}
+        return code | ({"vector_length": self.vector_length} if self.vector_length > 1 else {})
+
+    @property
+    def levels(self) -> NDArray[Any]:
+        """What a code can stand for: integers (levels, vector_length)."""
+        if self.table is not None:
+            return self.table
+        if self.precision_kind == "shift_add":
+            powers = np.left_shift(1, np.arange(self.entry_bits - 1))
+            return np.concatenate([-powers[::-1], [0], powers])[:, None]
+        return np.array([[-1], [1]] if self.precision_kind == "binary" else [[-1], [0], [1]])
+
+    def at_scales(self, weights: NDArray[Any], scale: NDArray[np.float64]) -> LoweredWeights:
+        """The same levels at other scales, (G * N,) or (): where the scale is another, weights take the nearest level.
+
+        Parameters
+        ----------
+        weights : (G, N, K), what the codes stand for.
+        """
+        matrix = weights.astype(np.float64).reshape(-1, weights.shape[2])
+        integers = self.integers.reshape(matrix.shape).copy()
+        own, new = (np.broadcast_to(each, len(matrix)) for each in (self.qparams.scale, scale))
+        for channel in np.flatnonzero(own != new):
+            integers[channel] = self._nearest(matrix[channel] / new[channel])
+        qparams = QParams(scale=scale, zero_point=0, qtype=self.qparams.qtype, axis=self.qparams.axis)
+        return replace(self, integers=integers.reshape(self.integers.shape), qparams=qparams)
+
+    def _nearest(self, quotients: NDArray[np.float64]) -> NDArray[Any]:
+        """The nearest levels of a channel, vector by vector."""
+        levels = self.levels.astype(np.float64)
+        vectors = quotients.reshape(-1, self.vector_length)
+        found = np.empty(len(vectors), np.int64)
+        for first in range(0, len(vectors), _VECTORS_AT_ONCE):
+            part = vectors[first:first + _VECTORS_AT_ONCE]
+            # |v - c|^2 without |v|^2.
+            found[first:first + len(part)] = np.argmin(np.square(levels).sum(axis=1) - 2 * part @ levels.T, axis=1)
+        return self.levels[found].reshape(-1).astype(self.integers.dtype)
+
     def decode(self) -> NDArray[np.float64]:
         """The real weights (G, N, K) that the machine computes with."""
         shape = self.integers.shape
@@ -109,6 +155,16 @@ class LoweredWeights:
             return document | {"index_bits": self.index_bits, "vector_length": self.vector_length,
                                "entry_bits": self.entry_bits}
         return document
+
+
+def shared_precision(weights: Sequence[LoweredWeights], *, input_bits: int) -> dict[str, object] | None:
+    """The narrowest PE that takes the weights of several layers, as `LoweredWeights.precision`; None if there is none."""
+    own = [each.precision(input_bits=input_bits) for each in weights]
+    fixed = [(each["kind"], each.get("vector_length")) for each in own]
+    if len(set(fixed)) != 1:
+        return None
+    widths = {name: max(cast(int, each[name]) for each in own) for name in own[0] if name.endswith("_bits")}
+    return own[0] | widths
 
 
 def from_table(codes: NDArray[Any], entries: NDArray[np.float64], *, scale: NDArray[np.float64], index_bits: int,

@@ -34,13 +34,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.quantization.ranges.loss_estimates import SMOOTHING, loss_estimates
 from accelsim.quantization.ranges.observer import Range, RowsObserver
 from accelsim.quantization.ranges.range_setter import UnitRangeSetter, require
 from accelsim.quantization.ranges.runtime_histogram import SignedHistogram
 from accelsim.quantization.scheme import Scheme
 
-# Source: `smooth_distribution`, eps.
-_SMOOTHING = 0.0001
+#: Losses are float32 numbers of about 1, sums of thousands; estimates are nearer to them than this.
+_TOLERANCE = 1e-4
 #: Bins may grow to so many times their first number: the search takes time with the square of it.
 _MOST_GROWTH = 8
 
@@ -116,6 +117,8 @@ def _counts(histogram: SignedHistogram) -> NDArray[np.int64]:
 def least_loss(counts: NDArray[np.int64], levels: int) -> list[tuple[int, int]]:
     """First edge and last edge of the range of least loss, for each row.
 
+    Losses of all ranges are estimated together; those near the least are computed as that software computes them.
+
     Parameters
     ----------
     counts : (units, bins), not all 0 in a row; the bins around zero.
@@ -124,16 +127,25 @@ def least_loss(counts: NDArray[np.int64], levels: int) -> list[tuple[int, int]]:
     bins = counts.shape[1]
     middle, half = bins // 2, min(levels // 2, bins // 2)
     levels = min(levels, 2 * half + 1, bins)
-    before = np.concatenate((np.zeros((len(counts), 1), dtype=np.int64), np.cumsum(counts, axis=1)), axis=1)
-    ranges = [(middle - i, min(middle + i + 1, bins)) for i in range(half, middle + 1)]
-    losses = np.stack([_loss(counts[:, first:last], before[:, first], before[:, -1] - before[:, last], levels)
-                       for first, last in ranges])
+    first = middle - np.arange(half, middle + 1)
+    last = np.minimum(2 * middle - first + 1, bins)
+    found = [_least_of(row, first, last, levels) for row in counts]
+    return [(int(first[index]), int(last[index])) for index in found]
+
+
+def _least_of(counts: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64], levels: int) -> int:
+    """The range of least loss of one row."""
+    before = np.append(0, np.cumsum(counts))
+    estimates = loss_estimates(counts, first, last, levels)
+    known = estimates[np.isfinite(estimates)]
+    near = np.flatnonzero(~(estimates > known.min() + _TOLERANCE)) if known.size else np.arange(len(first))
+    losses = np.array([_loss(counts[None, first[index]:last[index]], before[first[index]], before[-1] - before[last[index]],
+                             levels)[0] for index in near])
     # Without a finite loss nothing says what to clip.
-    best = np.where(np.isfinite(losses).any(axis=0), np.argmin(losses, axis=0), len(ranges) - 1)
-    return [ranges[index] for index in best]
+    return int(near[np.argmin(losses)]) if np.isfinite(losses).any() else len(first) - 1
 
 
-def _loss(inside: NDArray[np.int64], below: NDArray[np.int64], above: NDArray[np.int64], levels: int) -> NDArray[np.float64]:
+def _loss(inside: NDArray[np.int64], below: np.int64, above: np.int64, levels: int) -> NDArray[np.float64]:
     """KL(P || Q) of one range, for each row."""
     p = inside.copy()
     p[:, 0] += below
@@ -158,7 +170,7 @@ def _smoothed(counts: NDArray[np.int64]) -> NDArray[np.float32]:
     is_empty = counts == 0
     empty = is_empty.sum(axis=1, keepdims=True)
     filled = counts.shape[1] - empty
-    taken = np.divide(_SMOOTHING * empty, filled, out=np.full(filled.shape, np.nan), where=filled != 0)
+    taken = np.divide(SMOOTHING * empty, filled, out=np.full(filled.shape, np.nan), where=filled != 0)
     taken[taken >= 1] = np.nan
-    change = np.where(is_empty, np.float32(_SMOOTHING), -taken.astype(np.float32))
+    change = np.where(is_empty, np.float32(SMOOTHING), -taken.astype(np.float32))
     return np.asarray(counts.astype(np.float32) + change)
