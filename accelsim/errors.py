@@ -10,6 +10,8 @@
     │   └── UnsupportedOperatorError   ``--strict`` met an operator that is not simulated
     ├── QuantizationError         a policy or recipe that is wrong, or that does not go with its network
     ├── MappingError              a layer that fits nowhere on this accelerator
+    ├── TableError                a latency table that is wrong, or that was made for something else
+    ├── SearchError               budgets or sensitivities that are wrong, or that no choice of bits meets
     └── OutputError               a result that cannot be written
 
 Messages read ``file:line: field: expected ..., got ...``; the parts that are not known are left out.
@@ -77,6 +79,14 @@ class QuantizationError(AccelsimError):
 
 class MappingError(AccelsimError):
     """A layer that fits nowhere on this accelerator."""
+
+
+class TableError(AccelsimError):
+    """A latency table that cannot be read, that lacks what is asked of it, or that was made for something else."""
+
+
+class SearchError(AccelsimError):
+    """Budgets, choices or sensitivities that are wrong, or a problem that has no solution."""
 
 
 class OutputError(AccelsimError):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.grid_kernel import GridKernel
+from accelsim.numerics.qtype import QType
 from accelsim.numerics.rule import Rule
 from accelsim.workload.layer import Layer
 from accelsim.workload.operation import Convolution
@@ -68,19 +69,43 @@ def convolution(operation: Convolution, kernel: GridKernel, x: Array, rule: Rule
     image = crop_or_pad(image, ((top, bottom), (left, right)))
     weights = centred_weights(kernel).reshape(groups, -1, *operation.kernel, channels)
     rows, columns = operation.out_size
-    total = np.zeros((operation.batch, rows, columns, groups, weights.shape[1]), np.int64)
+    total = np.zeros((run_count(kernel), operation.batch, rows, columns, groups, weights.shape[1]), np.int64)
     grouped = image.reshape(*image.shape[:3], groups, channels)
     for r in range(operation.kernel[0]):
         for s in range(operation.kernel[1]):
             first, second = r * operation.dilation[0], s * operation.dilation[1]
             seen = grouped[:, first:first + (rows - 1) * strides[0] + 1:strides[0],
                            second:second + (columns - 1) * strides[1] + 1:strides[1]]
-            total += np.einsum("nhwgc,goc->nhwgo", seen, weights[:, :, r, s])
-    accumulators = total.reshape(operation.batch, rows, columns, -1)
+            for run, part in runs_of(kernel, (r * operation.kernel[1] + s) * channels, channels):
+                total[run] += np.einsum("nhwgc,goc->nhwgo", seen[..., part], weights[:, :, r, s, part])
+    accumulators = rescaled(kernel, total.reshape(len(total), operation.batch, rows, columns, -1), rule)
     if kernel.bias is not None:
         accumulators = accumulators + kernel.bias.astype(np.int64)
     written = kernel.requantization(rule).requantize(accumulators)
     return written if kernel.channels_last else np.moveaxis(written, 3, 1)
+
+
+def run_count(kernel: GridKernel) -> int:
+    """Weight scales of a channel."""
+    return 1 if kernel.weight.group_size is None else kernel.weight.scale.shape[1]
+
+
+def runs_of(kernel: GridKernel, first: int, count: int) -> list[tuple[int, slice]]:
+    """The runs of K with a scale of their own that some reduction steps fall into, and which of these steps."""
+    length = kernel.weight.group_size or first + count
+    numbers = np.arange(first, first + count) // length
+    return [(int(run), slice(*np.searchsorted(numbers, [run, run + 1]))) for run in np.unique(numbers)]
+
+
+def rescaled(kernel: GridKernel, sums: Array, rule: Rule) -> Array:
+    """Sums of runs (runs, ..., channels), added in units of the channel's largest scale."""
+    if kernel.weight.group_size is None:
+        return sums[0]
+    scale, total = kernel.weight.scale, np.zeros(sums.shape[1:], np.int64)
+    for run, own in enumerate(sums):
+        unit = rule.requantization(scale[:, run] / scale.max(axis=1), zero_point=0, qtype=QType(32, True))
+        total += unit.requantize(own)
+    return total
 
 
 def crop_or_pad(image: Array, borders: tuple[tuple[int, int], tuple[int, int]]) -> Array:
@@ -109,9 +134,9 @@ def product(kernel: GridKernel, read: list[Array], rule: Rule) -> Array:
         w = kernel.stationary.matrices(read[1]).astype(np.int64) - int(kernel.weight.zero_point)
     else:
         w = centred_weights(kernel)
-    accumulators = np.einsum("bmk,bnk->mbn", x, w)
-    m, batch, n = accumulators.shape
-    flat = accumulators.reshape(m, batch * n)
+    sums = np.stack([np.einsum("bmk,bnk->mbn", x[..., part], w[..., part]) for _, part in runs_of(kernel, 0, x.shape[2])])
+    _, m, batch, n = sums.shape
+    flat = rescaled(kernel, sums.reshape(len(sums), m, batch * n), rule)
     if kernel.bias is not None:
         flat = flat + kernel.bias.astype(np.int64)
     written = kernel.requantization(rule).requantize(flat).reshape(m, batch, n)

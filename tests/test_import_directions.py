@@ -10,9 +10,9 @@ import accelsim
 PACKAGE = Path(accelsim.__file__).parent
 
 #: From the ground up. Single files are rooms of their own.
-ROOMS = ["errors", "units", "version", "problem", "source_file", "yaml_tree", "numerics", "hardware", "workload", "results",
-         "mapping", "energy", "machine", "rtl", "simulation", "reference", "quantization", "lut", "search", "training",
-         "report", "cli", "__main__"]
+ROOMS = ["errors", "units", "version", "problem", "source_file", "whole_file", "yaml_tree", "numerics", "hardware",
+         "workload", "results", "mapping", "energy", "machine", "rtl", "simulation", "reference", "quantization", "lut",
+         "search", "training", "report", "cli", "__main__"]
 
 
 def room_of(path):

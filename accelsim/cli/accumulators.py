@@ -35,7 +35,7 @@ def accumulators(
     ] = None,
 ) -> None:
     """Find the narrowest safe accumulators of every layer, and the wrong outputs that narrower ones give."""
-    from accelsim.report.writer import check_writable
+    from accelsim.whole_file import check_writable
 
     if inputs is None:
         raise AccelsimError("expected a file of inputs, since widths depend on them, got none", field="--inputs")

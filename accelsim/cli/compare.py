@@ -43,7 +43,7 @@ def compare(
         objective=objective, keeps_activations=keeps_activations, prefetches_weights=prefetches_weights
     )
     if out is not None:
-        from accelsim.report.writer import check_writable
+        from accelsim.whole_file import check_writable
 
         check_writable(out)
 

@@ -16,13 +16,17 @@ import typer
 from accelsim.cli.accumulators import accumulators
 from accelsim.cli.check import check
 from accelsim.cli.compare import compare
+from accelsim.cli.debug import debug
+from accelsim.cli.lut import lut
 from accelsim.cli.output import print_text
 from accelsim.cli.presets import presets
 from accelsim.cli.program import program
 from accelsim.cli.quantize import quantize
 from accelsim.cli.rtl import rtl
 from accelsim.cli.schema import schema
+from accelsim.cli.search import search
 from accelsim.cli.simulate import simulate
+from accelsim.cli.sweep import sweep
 from accelsim.cli.waveform import waveform
 from accelsim.errors import AccelsimError
 from accelsim.version import __version__
@@ -30,7 +34,8 @@ from accelsim.version import __version__
 OUR_BUG, USERS_MISTAKE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(name="accelsim", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (simulate, accumulators, compare, program, quantize, waveform, rtl, check, presets, schema):
+for command in (simulate, accumulators, compare, program, quantize, debug, lut, sweep, search, waveform, rtl, check,
+                presets, schema):
     app.command(command.__name__)(command)
 
 

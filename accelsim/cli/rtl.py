@@ -88,7 +88,7 @@ def rtl(
 
 def _check_places(out: Path | None, testbench: Path | None) -> None:
     """Refuse files that cannot be written before anything long begins."""
-    from accelsim.report.writer import check_file_writable
+    from accelsim.whole_file import check_file_writable
 
     for path in (out, testbench):
         if path is not None:
@@ -108,9 +108,9 @@ def _check_packages(counts_gates: bool) -> None:
 
 def _write(chip: Accelerator, design: GridDesign, out: Path, testbench: Path | None, seed: int) -> None:
     """Both files, each whole; the design does not replace an older one before its testbench is known."""
-    from accelsim.report.writer import write_atomically
     from accelsim.rtl.description import header_of, module_name_of
     from accelsim.rtl.verilog import verilog_of
+    from accelsim.whole_file import write_atomically
 
     if chip.pe_grid.pes >= _MANY_PES:
         print_remark(f"{chip.pe_grid.pes:,} PEs: this takes a minute or two")

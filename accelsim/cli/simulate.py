@@ -68,7 +68,7 @@ def simulate(
     ] = 20,
 ) -> None:
     """Simulate a network on an accelerator: latency, energy and stalls of every layer."""
-    from accelsim.report.writer import check_file_writable, check_writable
+    from accelsim.whole_file import check_file_writable, check_writable
 
     widths = given.parse_bits(bits)
     rule = given.parse_rounding(rounding)
@@ -137,7 +137,7 @@ def _write(result: NetworkResult, out: Path | None, timeline: Path | None) -> No
         print_remark(f"report: {write_report(result, out)}")
     if timeline is not None:
         from accelsim.report.timeline import trace_json
-        from accelsim.report.writer import write_atomically
+        from accelsim.whole_file import write_atomically
 
         write_atomically(timeline, trace_json(result).encode())
         print_remark(f"timeline: {timeline}")

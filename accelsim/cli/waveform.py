@@ -120,7 +120,7 @@ def _parse_limit(text: str) -> int:
 
 def _check_files(out: Path | None, animate: Path | None) -> None:
     """Refuse files that cannot be written before anything long begins."""
-    from accelsim.report.writer import check_file_writable
+    from accelsim.whole_file import check_file_writable
 
     if out is None and animate is None:
         raise AccelsimError("expected a file for the signals, or --animate, got neither", field="--out")

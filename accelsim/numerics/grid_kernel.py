@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from accelsim.numerics.effective_scale import Arithmetic
 from accelsim.numerics.qparams import QParams
 from accelsim.numerics.requantization import Requantization
 from accelsim.numerics.rule import Rule
+from accelsim.numerics.scale_groups import ScaleGroups, unit_scale
 from accelsim.numerics.scheme import Operator
 
 
@@ -27,7 +29,8 @@ class GridKernel:
         s of the flipped kernel). None where the layer's second input plays the weights.
     bias : integers (groups * N,) of scale ``s_x * s_w``, zero point 0; or None.
     input : of the streamed operand, per tensor.
-    weight : of the weights: per tensor, or ``axis=0`` with one scale (and zero point) an output channel, (groups * N,).
+    weight : of the weights: per tensor, ``axis=0`` with one scale (and zero point) an output channel, (groups * N,), or
+        ``axis=1`` with one scale a run of K, (groups * N, runs), without zero points (`scale_groups`).
     output : of the output, per tensor.
     clamp_min, clamp_max : the output's range, within its type: what fused activations leave.
     operator : what some rules distinguish.
@@ -65,7 +68,14 @@ class GridKernel:
         if not self.weight.qtype.holds(self.weights):
             raise NumericsError(f"expected {self.weight.qtype.range_text} ({self.weight.qtype.name}), "
                                 f"got {self.weights.min()}..{self.weights.max()}", field="weights")
-        for what, shape in (("bias", self.bias.shape if self.bias is not None else ()), ("scale", self.weight.scale.shape)):
+        scales = self.weight.scale.shape
+        if self.scale_groups is not None:
+            steps = self.weights.shape[2]
+            if self.weight.axis != 1 or self.scale_groups.count != -(-steps // self.scale_groups.length):
+                raise NumericsError(f"expected scales of runs of {self.scale_groups.length} of {steps} reduction steps, got "
+                                    f"shape {scales}", field="scale")
+            scales = scales[:1]
+        for what, shape in (("bias", self.bias.shape if self.bias is not None else ()), ("scale", scales)):
             if shape and shape != (self.channels,):
                 raise NumericsError(f"expected one per output channel, ({self.channels},), got {shape}", field=what)
 
@@ -74,10 +84,20 @@ class GridKernel:
         """Output channels over all groups; 0 where the weights are an activation."""
         return self.weights.shape[0] * self.weights.shape[1] if self.weights is not None else 0
 
+    @cached_property
+    def scale_groups(self) -> ScaleGroups | None:
+        """Runs of K with a scale of their own; None for one scale a channel.
+
+        Raises
+        ------
+        NumericsError : runs with zero points.
+        """
+        return None if self.weight.group_size is None else ScaleGroups.of(self.weight)
+
     @property
     def weight_zero_points(self) -> NDArray[np.int64]:
         """z_w, () or (groups * N,)."""
-        return self.weight.zero_point
+        return self.weight.zero_point if self.weight.group_size is None else np.zeros((), np.int64)
 
     @property
     def has_asymmetric_weights(self) -> bool:
@@ -92,6 +112,6 @@ class GridKernel:
         NumericsError : a scale that the rule cannot encode.
         """
         return rule.product_requantization(
-            input_scale=self.input.scale, weight_scale=self.weight.scale, output_scale=self.output.scale,
+            input_scale=self.input.scale, weight_scale=unit_scale(self.weight), output_scale=self.output.scale,
             zero_point=int(self.output.zero_point), qtype=self.output.qtype, operator=self.operator,
             arithmetic=self.arithmetic, clamp_min=self.clamp_min, clamp_max=self.clamp_max)

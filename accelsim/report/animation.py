@@ -22,7 +22,7 @@ from accelsim.report.grid_film import MOST_PES
 from accelsim.report.grid_places import pitch_of
 from accelsim.report.grid_scene import grid_scene
 from accelsim.report.waveform import Clocks, checked_clocks, requantizer_clocks, step_clocks
-from accelsim.report.writer import write_atomically
+from accelsim.whole_file import write_atomically
 
 #: Files that can be written, and the clock cycles that each shows if nobody asks for more.
 DEFAULT_CLOCKS = {".gif": 60, ".html": 240, ".png": 1}

@@ -32,9 +32,9 @@ from accelsim.machine.stepped.step_watch import SeenClock, StepWatch
 from accelsim.mapping.fold import drain_cycles
 from accelsim.report.step_signals import StepSignals
 from accelsim.report.vcd import VcdWriter
-from accelsim.report.whole_file import whole_file
 from accelsim.units import format_scaled
 from accelsim.version import __version__
+from accelsim.whole_file import whole_file
 
 #: A range of clock cycles, the last one left out.
 Clocks = tuple[int, int]

@@ -1,4 +1,4 @@
-"""Reports and single files on disk: whole or not at all."""
+"""Reports on disk: whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,57 +6,12 @@ import csv
 import io
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelsim.errors import OutputError
 from accelsim.results.network_result import NetworkResult
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a target that cannot become a folder of reports, before anything long begins.
-
-    Raises
-    ------
-    OutputError : it is a file, a parent is a file, or nothing may be written there.
-    """
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise OutputError(f"expected a folder to write to, got the file {place}", file=str(folder))
-    with _as_output_error(folder):
-        os.rmdir(tempfile.mkdtemp(prefix=".accelsim-", dir=place))
-
-
-def check_file_writable(path: Path) -> None:
-    """The same for a single file; folders that are missing above it are made when it is written."""
-    if path.is_dir():
-        raise OutputError("expected a file to write to, got a folder", file=str(path))
-    if not path.exists() or path.is_file():
-        check_writable(path.parent)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write one file: under its name there is the old content or the new one, never a part.
-
-    Raises
-    ------
-    OutputError : it cannot be written.
-    """
-    check_file_writable(path)
-    with _as_output_error(path):
-        if path.exists() and not path.is_file():  # a terminal, a pipe: there is nothing to keep whole
-            path.write_bytes(content)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _hidden_folder(path.parent) as folder:
-            (folder / path.name).write_bytes(content)
-            os.replace(folder / path.name, path)
+from accelsim.whole_file import as_output_error, check_writable, hidden_folder
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
@@ -66,9 +21,9 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     whole and files of other names stay.
     """
     check_writable(folder)
-    with _as_output_error(folder):
+    with as_output_error(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _hidden_folder(folder if folder.exists() else folder.parent) as hidden:
+        with hidden_folder(folder if folder.exists() else folder.parent) as hidden:
             made = hidden / "report"
             for name, content in files.items():
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
@@ -138,21 +93,3 @@ def csv_bytes(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | Non
 def json_bytes(document: Mapping[str, Any]) -> bytes:
     """Plain data as JSON for programs and people."""
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-@contextmanager
-def _hidden_folder(parent: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards, on the file system of its neighbours."""
-    folder = Path(tempfile.mkdtemp(prefix=".accelsim-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _as_output_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from None

@@ -85,7 +85,7 @@ class QuantizedNetwork:
     Raises
     ------
     WorkloadError : a layer of the network without integers, or one whose integers are not simulated: scales that are found
-        during the run, or several to a channel.
+        during the run; weights with more or fewer scales than the layer says.
     """
 
     network: Network
@@ -100,9 +100,17 @@ class QuantizedNetwork:
         for layer in self.network.layers:
             if layer.name not in self.layers:
                 raise WorkloadError("expected a layer with integers, scales and zero points, got none", field=layer.name)
-            if layer.has_dynamic_range or layer.weight_scale_groups > 1:
-                what = "a scale found during the run" if layer.has_dynamic_range else "several weight scales a channel"
-                raise WorkloadError(f"expected scales known before the run, one a channel, got {what}; such a layer is "
-                                    "simulated without integers", field=layer.name)
-            if layer.is_on_grid != isinstance(self.layers[layer.name].kernel, GridKernel):
+            if layer.has_dynamic_range:
+                raise WorkloadError("expected scales known before the run, got a scale found during the run; such a layer "
+                                    "is simulated without integers", field=layer.name)
+            kernel = self.layers[layer.name].kernel
+            if layer.is_on_grid != isinstance(kernel, GridKernel):
                 raise WorkloadError("expected a grid kernel for a layer on the PE grid alone", field=layer.name)
+            if isinstance(kernel, GridKernel) and _scale_groups(kernel) != layer.weight_scale_groups:
+                raise WorkloadError(f"expected {layer.weight_scale_groups} weight scales a channel, got "
+                                    f"{_scale_groups(kernel)}", field=layer.name)
+
+
+def _scale_groups(kernel: GridKernel) -> int:
+    """Weight scales of a channel."""
+    return 1 if kernel.scale_groups is None else kernel.scale_groups.count

@@ -13,8 +13,9 @@ import pytest
 from accelsim.errors import OutputError
 from accelsim.report import figures
 from accelsim.report.report_figure import ReportFigure
-from accelsim.report.writer import check_file_writable, check_writable, write_atomically, write_report
+from accelsim.report.writer import write_report
 from accelsim.results.network_result import NetworkResult
+from accelsim.whole_file import check_file_writable, check_writable, write_atomically
 
 FILES = {
     "index.html",

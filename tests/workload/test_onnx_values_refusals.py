@@ -182,14 +182,27 @@ def test_scales_of_input_channels(tmp_path) -> None:
     assert refusal(path) == "conv: expected scales of output channels, along axis 0 of the weights [4, 3, 3, 3], got axis 1"
 
 
-def test_weights_in_blocks(tmp_path) -> None:
-    nodes = [*rounded("x", "xd", "x"), node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=0, block_size=4),
+@pytest.mark.parametrize(("axis", "shape", "points", "problem"), [
+    (0, (2, 4), 1, "product: zero_point: expected zero point 0 for weights with several scales a channel, got 1"),
+    (1, (8, 1), 0, "product: expected blocks of the inner axis of a matrix, or that divide the input channels of a kernel "
+                   "position, got blocks of 4 along axis 1 of [8, 4]"),
+    (0, (3, 4), 0, "product: ws: expected scales of blocks of 4, [2, 4], got [3, 4]")])
+def test_weights_in_blocks(tmp_path, axis, shape, points, problem) -> None:
+    nodes = [*rounded("x", "xd", "x"), node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=axis, block_size=4),
              node("MatMul", ["xd", "wd"], ["c"], name="product"), *rounded("c", "y", "y")]
-    blocks = {"w": np.ones((8, 4), np.int8), "ws": np.full((2, 4), 0.1, S), "wz": np.zeros((2, 4), np.int8)}
+    blocks = {"w": np.ones((8, 4), np.int8), "ws": np.full(shape, 0.1, S), "wz": np.full(shape, points, np.int8)}
     path = saved(tmp_path, nodes, {"x": (S, [7, 8])}, blocks)
-    assert refusal(path) == "product: w: expected one scale a tensor or a channel, got blocks of 4"
+    assert refusal(path) == problem
     (layer,) = import_onnx(path).layers
-    assert layer.weight_scale_groups == 2
+    assert layer.weight_scale_groups == (1 if axis else 2)
+
+
+def test_blocks_that_cross_kernel_positions(tmp_path) -> None:
+    nodes = [*rounded("x", "xd", "x"), node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=1, block_size=2),
+             node("Conv", ["xd", "wd"], ["c"], name="conv"), *rounded("c", "y", "y")]
+    path = saved(tmp_path, nodes, REAL_IMAGE, {"ws": np.full((4, 2, 3, 3), 0.1, S), "wz": np.zeros((4, 2, 3, 3), np.int8)})
+    assert refusal(path) == ("conv: expected blocks of the inner axis of a matrix, or that divide the input channels of a "
+                             "kernel position, got blocks of 2 along axis 1 of [4, 3, 3, 3]")
 
 
 def test_a_factor_that_is_not_positive(tmp_path) -> None:

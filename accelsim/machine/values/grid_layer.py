@@ -110,13 +110,34 @@ class GridLayer:
         if row_sums is not None:
             accumulated = total(accumulated, product(row_sums, -operands.weight_zero_points[part]))
         first, last = groups[0] * work.n + n[0], (groups[1] - 1) * work.n + n[1]
-        count, positions, channels = accumulated.shape
-        by_channel = accumulated.transpose(1, 0, 2).reshape(positions, count * channels)
+        return self.requantized(accumulated, self.requantization.channels(slice(first, last)))
+
+    def requantized(self, values: Integers, unit: Requantization) -> NDArray[Any]:
+        """Integers (G, M, N) through a unit of these G * N channels.
+
+        Raises
+        ------
+        NumericsError : values that the requantization rule does not take; names the layer.
+        """
+        count, positions, channels = values.shape
+        by_channel = values.transpose(1, 0, 2).reshape(positions, count * channels)
         try:
-            made = self.requantization.channels(slice(first, last)).requantize(by_channel)
+            made = unit.requantize(by_channel)
         except NumericsError as error:
             raise NumericsError(error.problem, field=f"{self.name}: {error.field}") from error
         return made.reshape(positions, count, channels).transpose(1, 0, 2)
+
+
+def require_one_scale(layer: GridLayer) -> None:
+    """Refuse runs of K with scales of their own where accumulators are looked at one by one.
+
+    Raises
+    ------
+    NumericsError : names the layer.
+    """
+    if layer.operands.kernel.scale_groups is not None:
+        raise NumericsError("expected one scale a channel for a run that looks at single accumulators (the stepped engine, "
+                            "widths to be tried), got several", field=layer.name)
 
 
 def with_channel_of_ones(weights: NDArray[Any]) -> NDArray[Any]:

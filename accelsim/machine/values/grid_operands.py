@@ -34,7 +34,8 @@ class GridOperands:
     fold_into_bias     x         b - z_x * sum w + K * z_x * z_w     - z_w * sum x'
     =================  ========  ==================================  ======================
 
-    A product of two activations has nothing to fold beforehand: both operands come with their zero points taken off.
+    Runs of K with a scale of their own are folded run by run (`run_start`). A product of two activations has nothing to fold
+    beforehand: both operands come with their zero points taken off.
     """
 
     def __init__(self, kernel: GridKernel, work: GemmWork, *, folds_zero_points: bool) -> None:
@@ -54,12 +55,17 @@ class GridOperands:
         channels = (work.groups, 1, work.n)
         own = kernel.bias if kernel.bias is not None else np.zeros(work.groups * work.n, np.int64)
         bias = own.astype(np.int64).reshape(channels)
-        if not self._is_folded or not self._zero_point:
+        if not self._is_folded or not self._zero_point or kernel.scale_groups is not None:
             return bias
         assert kernel.weights is not None
         points = np.broadcast_to(kernel.weight_zero_points, work.groups * work.n).reshape(channels)
         sums = kernel.weights.astype(np.int64).sum(axis=2)[:, None]
         return total(bias, product(np.asarray(-self._zero_point), sums - work.k * points))
+
+    def run_start(self, weights: NDArray[Any]) -> Integers:
+        """What the accumulators of a run of K start from, (G, 1, N), given its weights (G, N, K)."""
+        sums = weights.sum(axis=2, dtype=np.int64)[:, None]
+        return product(np.asarray(-self._zero_point), sums) if self._is_folded else np.zeros_like(sums)
 
     def bring(self, activations: Sequence[NDArray[Any]]) -> None:
         """The activations that the layer reads, in the model's layout: the streamed one, then one that plays the weights."""

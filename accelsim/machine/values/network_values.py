@@ -14,6 +14,7 @@ from accelsim.machine.grid_times import GridTimes
 from accelsim.machine.values.carrier import Carrier
 from accelsim.machine.values.grid_layer import GridLayer, grid_layer
 from accelsim.machine.values.grid_operands import GridOperands
+from accelsim.machine.values.grouped_grid import GroupedGrid
 from accelsim.machine.values.stepped_grid import SteppedGrid
 from accelsim.machine.values.tiled_grid import TiledGrid
 from accelsim.machine.values.trial_grid import TrialGrid
@@ -78,6 +79,9 @@ class NetworkValues:
         if layer.name not in self._prepared:
             self._prepared[layer.name] = self._grid_layer(layer, kernel, program)
         grid = self._prepared[layer.name]
+        looks_inside = self._tiles_always or (self._times is not None and self._times.engine == "stepped")
+        if kernel.scale_groups is not None and not looks_inside and not self._trial_bits:
+            return GroupedGrid(grid, quantized.output_shape, self._accelerator, program, self._rule)
         if self._trial_bits:
             return TrialGrid(grid, quantized.output_shape, self._trial_bits)
         has_resident_inputs = layer.streamed.name in program.placement.resident_inputs

@@ -13,7 +13,7 @@ from accelsim.errors import NumericsError
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.memory import Operand
 from accelsim.machine.values.carrier import Carrier
-from accelsim.machine.values.grid_layer import GridLayer, block_shape, step_order, with_channel_of_ones
+from accelsim.machine.values.grid_layer import GridLayer, block_shape, require_one_scale, step_order, with_channel_of_ones
 from accelsim.machine.values.overflow_log import Events, OverflowLog
 from accelsim.mapping.fold_schedule import FoldSchedule, Places
 from accelsim.mapping.program import Compute, Load, Range, Requantize, Store
@@ -66,6 +66,7 @@ class TiledGrid(Carrier):
 
     def __init__(self, layer: GridLayer, accelerator: Accelerator, shape: Shape, *, has_resident_inputs: bool,
                  keeps_output: bool, event_limit: int) -> None:
+        require_one_scale(layer)
         self._layer, self._operands, self._shape, self._accelerator = layer, layer.operands, shape, accelerator
         self._has_resident_inputs, self._keeps_output = has_resident_inputs, keeps_output
         self._tiles: dict[Operand, dict[int, _Tile]] = {"weights": {}, "inputs": {}}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.machine.values.grid_layer import GridLayer
+from accelsim.machine.values.grid_layer import GridLayer, require_one_scale
 from accelsim.machine.values.whole_grid import WholeGrid
 from accelsim.mapping.program import Range
 from accelsim.numerics.accumulation import Overflows, accumulate, preloaded
@@ -30,6 +30,7 @@ class TrialGrid(WholeGrid):
     """
 
     def __init__(self, layer: GridLayer, shape: Shape, widths: Sequence[int]) -> None:
+        require_one_scale(layer)
         super().__init__(layer, shape)
         self._trials = {bits: WidthTrial(bits) for bits in sorted(widths, reverse=True)}
 

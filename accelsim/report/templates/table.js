@@ -25,7 +25,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       row.hidden = !isShown;
       shown += isShown;
     }
-    count.textContent = `${shown} of ${rows.length} layers`;
+    count.textContent = `${shown} of ${rows.length} ${table.dataset.noun ?? "layers"}`;
   };
   text.addEventListener("input", filter);
   kind.addEventListener("change", filter);

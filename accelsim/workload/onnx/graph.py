@@ -11,7 +11,11 @@ import numpy as np
 
 from accelsim.errors import WorkloadError
 from accelsim.numerics.qtype import QType
+from accelsim.numerics.rule import Rule
+from accelsim.workload.onnx.code_widths import KEY as CODES_KEY
+from accelsim.workload.onnx.code_widths import code_widths
 from accelsim.workload.onnx.encoding import Encoding
+from accelsim.workload.onnx.stated_rule import stated_rule
 from accelsim.workload.onnx.true_types import KEY, true_types
 from accelsim.workload.tensor import Shape
 
@@ -134,6 +138,8 @@ class Graph:
     quantized : names of tensors between which and their producer the model rounds to integers.
     parameters : the model's own constants as the file stores them, also the large ones.
     true_types : zero point -> the type of its tensor's integers, where they ride in a wider one.
+    rule : how the model wants products of its scales made integers; None where it says nothing.
+    code_widths : constant -> bits of one of its elements in memory, where codes stand for its integers.
     """
 
     nodes: tuple[Node, ...]
@@ -146,6 +152,8 @@ class Graph:
     quantized: frozenset[str] = frozenset()
     parameters: Mapping[str, TensorProto] = field(default_factory=dict)
     true_types: Mapping[str, QType] = field(default_factory=dict)
+    code_widths: Mapping[str, int] = field(default_factory=dict)
+    rule: Rule | None = None
 
 
 def read_graph(model: ModelProto, path: Path) -> Graph:
@@ -176,6 +184,11 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
         if name not in constants:
             raise WorkloadError("expected the zero point of a tensor, found no constant of that name", file=str(path),
                                 field=f"{KEY}: {name}")
+    widths = code_widths(model, path)
+    for name in widths:
+        if name not in constants:
+            raise WorkloadError("expected a constant of integers, found no constant of that name", file=str(path),
+                                field=f"{CODES_KEY}: {name}")
     return Graph(
         nodes=_ordered(nodes, {*inputs, *constants}, path),
         inputs=inputs,
@@ -185,6 +198,8 @@ def read_graph(model: ModelProto, path: Path) -> Graph:
         opsets={opset.domain: opset.version for opset in model.opset_import},
         parameters=parameters,
         true_types=types,
+        code_widths=widths,
+        rule=stated_rule(model, path),
     )
 
 

@@ -9,14 +9,17 @@ Where it computes in float32, an output that is a tie but for float32's rounding
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import NumericsError, WorkloadError
 from accelsim.numerics.arrangement import Arrangement
 from accelsim.numerics.grid_kernel import GridKernel
 from accelsim.numerics.qparams import QParams
+from accelsim.numerics.scale_groups import unit_scale
 from accelsim.workload.layer import Layer
 from accelsim.workload.onnx.activations import Activations, NotQuantized, Written
 from accelsim.workload.onnx.clamps import CLAMPS, clamp_range
@@ -92,13 +95,41 @@ def _filters(operation: Convolution, node: Node, model: Activations) -> _Weights
         ordered = np.moveaxis(values, 1, -1)
         axis = 0
     matrices = np.ascontiguousarray(ordered.reshape(groups, operation.out_channels // groups, -1))
-    return _Weights(matrices, _by_channel(constant, axis, operation.out_channels, node, model))
+    block = constant.qparams.group_size
+    if block is None:
+        return _Weights(matrices, _by_channel(constant, axis, operation.out_channels, node, model))
+    is_aligned = values.shape[1] % block == 0 or prod(values.shape[2:]) == 1
+    if operation.is_transposed or constant.qparams.axis != 1 or not is_aligned:
+        raise _unaligned(constant, node, model)
+    return _Weights(matrices, _by_runs(constant, np.moveaxis(constant.qparams.scale, 1, -1), matrices))
 
 
 def _matrices(node: Node, position: int, arrangement: Arrangement, axis: int | None, model: Activations) -> _Weights:
     constant = model.parameters.quantized(node.inputs[position], node.encoding(position))
     matrices = np.ascontiguousarray(arrangement.matrices(constant.values))
+    own = constant.qparams
+    if own.group_size is not None:
+        if constant.values.ndim != 2 or own.axis == axis:
+            raise _unaligned(constant, node, model)
+        return _Weights(matrices, _by_runs(constant, own.scale if own.axis == 1 else own.scale.T, matrices))
     return _Weights(matrices, _by_channel(constant, axis, matrices.shape[0] * matrices.shape[1], node, model))
+
+
+def _by_runs(constant: QuantizedConstant, scale: NDArray[Any], matrices: NDArray[Any]) -> QParams:
+    """The meaning of weights with blocks along K, whose scales lie channel by channel."""
+    own = constant.qparams
+    if own.zero_point.any():
+        raise NumericsError("expected zero point 0 for weights with several scales a channel, got "
+                            f"{int(own.zero_point[own.zero_point != 0].flat[0])}", field="zero_point")
+    return QParams(scale=scale.reshape(matrices.shape[0] * matrices.shape[1], -1), zero_point=0, qtype=own.qtype, axis=1,
+                   group_size=own.group_size)
+
+
+def _unaligned(constant: QuantizedConstant, node: Node, model: Activations) -> WorkloadError:
+    own = constant.qparams
+    return model.parameters.error(
+        "expected blocks of the inner axis of a matrix, or that divide the input channels of a kernel position, got blocks "
+        f"of {own.group_size} along axis {own.axis} of {list(constant.values.shape)}", node.label)
 
 
 def _by_channel(constant: QuantizedConstant, axis: int | None, channels: int, node: Node, model: Activations) -> QParams:
@@ -151,6 +182,9 @@ def _channels(layer: Layer) -> int:
 def _scaled(meaning: QParams, factor: NDArray[Any], node: Node, model: Activations) -> QParams:
     if not np.all(np.isfinite(factor) & (factor > 0)):
         raise model.parameters.error(f"expected factors above 0 to fold into the scales, got {factor.min()}", node.label)
+    if meaning.group_size is not None:
+        by_channel = np.asarray(meaning.scale * np.reshape(factor, (-1, 1)), dtype=np.float32)
+        return QParams(scale=by_channel, zero_point=0, qtype=meaning.qtype, axis=1, group_size=meaning.group_size)
     scale = np.asarray(np.float32(meaning.scale * factor), dtype=np.float64)
     points = np.broadcast_to(meaning.zero_point, scale.shape)
     return QParams(scale=scale, zero_point=points, qtype=meaning.qtype, axis=0 if scale.ndim else None)
@@ -201,7 +235,7 @@ def _stated_bias(name: str, x: QParams, weight: QParams, channels: int, model: A
     if not model.parameters.is_quantized(name):
         return None
     constant = model.parameters.quantized(name)
-    own, unit = constant.qparams, x.scale * weight.scale
+    own, unit = constant.qparams, x.scale * unit_scale(weight)
     is_spread = own.scale.ndim and unit.ndim
     if own.qtype.bits != _INT32.bits or own.zero_point.any() or (is_spread and own.scale.shape != unit.shape):
         return None
@@ -217,7 +251,7 @@ def _spread(values: NDArray[Any], channels: int, name: str, model: Activations) 
 
 def _in_accumulator(addend: NDArray[Any], x: QParams, weight: QParams, node: Node, model: Activations) -> NDArray[Any]:
     """``round(addend / (s_x s_w))``."""
-    unit = np.float32(x.scale) * weight.scale.astype(np.float32)
+    unit = np.float32(x.scale) * unit_scale(weight).astype(np.float32)
     integers = np.rint(addend.astype(np.float32) / unit)
     if not np.all(np.isfinite(integers) & (np.abs(integers) <= _INT32.max)):
         raise model.parameters.error("expected a bias that fits 32 bits in the accumulator's scale", node.label)

@@ -73,7 +73,7 @@ def normal_form(graph: Graph) -> Graph:
         graph,
         nodes=tuple(nodes),
         constants=rewriting.constants,
-        bits=rewriting.bits,
+        bits=rewriting.bits | dict(graph.code_widths),
         quantized=frozenset(rewriting.quantized),
     )
 

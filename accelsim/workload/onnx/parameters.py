@@ -29,7 +29,8 @@ _WIDEST_BITS = 32
 
 @dataclass(frozen=True, eq=False)
 class QuantizedConstant:
-    """Integers of a constant and what they mean: per tensor, or one scale an index of one axis (`qparams.axis`)."""
+    """Integers of a constant and what they mean: per tensor, one scale an index of one axis (`qparams.axis`), or one a block
+    of it (`qparams.group_size`)."""
 
     values: NDArray[Any]
     qparams: QParams
@@ -101,7 +102,7 @@ class Parameters:
         ------
         WorkloadError : a constant in floating point; scales and zero points that are wrong.
         """
-        writer = self._writers.get(name)
+        writer, is_packed = self._writers.get(name), encoding is not None
         if encoding is None and writer is not None and writer.dequantized is not None:
             encoding, name = writer.dequantized, writer.inputs[0]
             writer = self._writers.get(name)
@@ -109,6 +110,8 @@ class Parameters:
             if writer is not None and writer.quantized is not None:
                 return self._rounded(writer)
             values = self.array(name)
+            if encoding.block_size and not is_packed:
+                return QuantizedConstant(values, self._blocked(encoding, name, values.shape))
             return QuantizedConstant(values, self.qparams(encoding, name, values.shape, self.element_type(name)))
         if writer is None or writer.op not in _MOVES:
             raise self.error(FLOATING_POINT, name)
@@ -125,6 +128,9 @@ class Parameters:
         """A quantized constant behind an operator that moves its elements; the axis of its scales moves along."""
         source = self.quantized(node.inputs[0])
         values, axis = source.values, source.qparams.axis
+        if source.qparams.group_size is not None:
+            raise self.error(f"expected a constant with scales of blocks as it is read, got one behind a {node.op}",
+                             node.label)
         if node.op == "Transpose":
             order = node.integers("perm") or tuple(reversed(range(values.ndim)))
             return source.moved(values.transpose(order), order.index(axis) if axis is not None else None)
@@ -171,6 +177,28 @@ class Parameters:
         try:
             return QParams(scale=scales.astype(np.float64).reshape(-1 if axis is not None else ()), qtype=qtype, axis=axis,
                            zero_point=points.astype(np.int64).reshape(-1 if points.size > 1 else ()))
+        except NumericsError as error:
+            field = encoding.zero_point if error.field == "zero_point" else encoding.scale
+            raise self.error(error.problem, field) from None
+
+    def _blocked(self, encoding: Encoding, name: str, shape: Shape) -> QParams:
+        """What a DequantizeLinear states about blocks of a constant's axis: scales of its shape, with blocks in place of the
+        axis."""
+        scales = self.array(encoding.scale)
+        points, stated = self._zero_points(encoding, scales)
+        stored = self.element_type(name) or stated or UINT8
+        if stated and stored != stated:
+            raise self.error(f"expected a zero point of the tensor's type, {type_name(stored)}, got {type_name(stated)}",
+                             encoding.zero_point)
+        axis = encoding.axis % len(shape) if shape else 0
+        expected = tuple(-(-size // encoding.block_size) if place == axis else size for place, size in enumerate(shape))
+        if scales.shape != expected:
+            raise self.error(f"expected scales of blocks of {encoding.block_size}, {list(expected)}, got "
+                             f"{list(scales.shape)}", encoding.scale)
+        try:
+            return QParams(scale=scales.astype(np.float64), zero_point=points.astype(np.int64).reshape(
+                scales.shape if points.size > 1 else ()), qtype=self._true_type(encoding, self.qtype(stored, name)),
+                axis=axis, group_size=encoding.block_size)
         except NumericsError as error:
             field = encoding.zero_point if error.field == "zero_point" else encoding.scale
             raise self.error(error.problem, field) from None

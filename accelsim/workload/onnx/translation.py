@@ -97,6 +97,10 @@ class Translation:
         pairs = zip(self._slots, self._origins, strict=True)
         return {layer.name: origin for layer, origin in pairs if layer is not None}
 
+    def origin(self, layer: Layer) -> Origin:
+        """What a layer stands for so far."""
+        return self._origins[self._producers[layer.output.name]]
+
     @property
     def outputs(self) -> tuple[str, ...]:
         """Tensors that leave the network, as its layers call them."""

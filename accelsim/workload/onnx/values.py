@@ -57,7 +57,7 @@ from accelsim.workload.tensor import Shape
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-#: How onnxruntime's CPU kernels requantize.
+#: How onnxruntime's CPU kernels requantize: the rule of models that state none (`stated_rule`).
 RULE = Rule("float32_nearest_even")
 
 # Widths of tensors in floating point, of which a quantized model has none that matter.
@@ -111,7 +111,7 @@ def _quantized_network(translation: Translation, path: Path, *, file: str) -> Qu
     layers = {layer.name: _quantized_layer(layer, origins[layer.name], model, path) for layer in network.layers}
     return QuantizedNetwork(
         network=network, layers=layers, inputs=tuple(_inputs(network, model)), outputs=tuple(_outputs(network, model)),
-        rule=RULE, runtime="onnxruntime" if file else "", path=file)
+        rule=translation.graph.rule or RULE, runtime="onnxruntime" if file else "", path=file)
 
 
 def _quantized_layer(layer: Layer, origin: Origin, model: Activations, path: Path) -> QuantizedLayer:

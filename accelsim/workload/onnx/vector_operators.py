@@ -137,7 +137,7 @@ def _is_folded(node: Node, translation: Translation) -> bool:
     producer = translation.sole_producer(source, through_rounding=False)
     if producer is None or producer.fused or translation.shape(source) != translation.shape(node.outputs[0]):
         return False
-    if not _is_per_channel(translation.shape(constant), translation.shape(source), producer):
+    if not _is_per_channel(translation.shape(constant), translation.shape(source), producer, translation):
         return False
     if node.op in ("Mul", "Div"):
         translation.absorb(producer, node)
@@ -149,9 +149,9 @@ def _is_folded(node: Node, translation: Translation) -> bool:
     return True
 
 
-def _is_per_channel(constant: Shape, shape: Shape, producer: Layer) -> bool:
+def _is_per_channel(constant: Shape, shape: Shape, producer: Layer, translation: Translation) -> bool:
     """Whether a constant that broadcasts to `shape` holds one number, or one for each channel."""
-    axis = _channel_axis(producer, shape)
+    axis = _channel_axis(producer, shape, translation)
     if axis is None:
         return False
     if prod(constant) == 1:
@@ -162,7 +162,7 @@ def _is_per_channel(constant: Shape, shape: Shape, producer: Layer) -> bool:
     )
 
 
-def _channel_axis(producer: Layer, shape: Shape) -> int | None:
+def _channel_axis(producer: Layer, shape: Shape, translation: Translation) -> int | None:
     """The axis of a layer's channels, if `shape` shows its output as the layer writes it."""
     operation = producer.operation
     if producer.output.shape != shape or not shape:
@@ -170,10 +170,16 @@ def _channel_axis(producer: Layer, shape: Shape) -> int | None:
     if isinstance(operation, Convolution):
         return 1 if len(shape) > 1 and shape[1] == operation.out_channels else None
     if isinstance(operation, MatMul):
-        return len(shape) - 1 if shape[-1] == operation.n else None
+        axis = len(shape) - (2 if _has_channels_in_rows(translation.origin(producer).node, translation) else 1)
+        return axis if axis >= 0 and shape[axis] == operation.n else None
     if isinstance(operation, Normalization) and operation.kind == "batch":
         return 1 if len(shape) > 1 else None
     return None
+
+
+def _has_channels_in_rows(product: Node, translation: Translation) -> bool:
+    """Whether the weights stand on the left of a matrix, so that their rows are the product's rows."""
+    return translation.is_constant(product.inputs[0]) and len(translation.shape(product.inputs[1])) > 1
 
 
 def _bias_of(producer: Layer, name: str) -> Tensor:
@@ -207,7 +213,7 @@ def batch_normalization(node: Node, translation: Translation) -> None:
         producer is not None
         and producer.weights is not None
         and not producer.fused
-        and _channel_axis(producer, shape) == 1
+        and _channel_axis(producer, shape, translation) == 1
         and not isinstance(producer.operation, Normalization)
     ):
         translation.absorb(producer, node, bias=_bias_of(producer, f"{node.label}_bias"))
