@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from accelsim.errors import AccelsimError
     from accelsim.hardware import Accelerator, load_accelerator, preset_names, with_changes
     from accelsim.mapping.options import MappingOptions
+    from accelsim.quantization.bit_policy import BitPolicy, load_bit_policy
+    from accelsim.quantization.float_model import FloatModel
+    from accelsim.quantization.quantize import quantize
+    from accelsim.quantization.quantized_model import QuantizedModel
+    from accelsim.quantization.recipe import load_recipe
     from accelsim.report.writer import write_report
     from accelsim.results.layer_result import LayerResult
     from accelsim.results.network_result import NetworkResult
@@ -37,7 +42,10 @@ _HOMES = {
     "AccelsimError": "accelsim.errors",
     "Accelerator": "accelsim.hardware", "load_accelerator": "accelsim.hardware", "preset_names": "accelsim.hardware",
     "with_changes": "accelsim.hardware",
-    "MappingOptions": "accelsim.mapping.options",
+    "BitPolicy": "accelsim.quantization.bit_policy", "FloatModel": "accelsim.quantization.float_model",
+    "MappingOptions": "accelsim.mapping.options", "QuantizedModel": "accelsim.quantization.quantized_model",
+    "load_bit_policy": "accelsim.quantization.bit_policy", "load_recipe": "accelsim.quantization.recipe",
+    "quantize": "accelsim.quantization.quantize",
     "write_report": "accelsim.report.writer",
     "LayerResult": "accelsim.results.layer_result", "NetworkResult": "accelsim.results.network_result",
     "plan": "accelsim.simulation", "simulate": "accelsim.simulation",
@@ -47,9 +55,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "Accelerator", "AccelsimError", "Layer", "LayerResult", "MappingOptions", "Network", "NetworkResult", "QuantizedNetwork",
-    "Tensor", "__version__", "load_accelerator", "load_network", "load_quantized_network", "plan", "preset_names",
-    "shipped_workloads", "simulate", "with_changes", "write_report",
+    "Accelerator", "AccelsimError", "BitPolicy", "FloatModel", "Layer", "LayerResult", "MappingOptions", "Network",
+    "NetworkResult", "QuantizedModel", "QuantizedNetwork", "Tensor", "__version__", "load_accelerator", "load_bit_policy",
+    "load_network", "load_quantized_network", "load_recipe", "plan", "preset_names", "quantize", "shipped_workloads",
+    "simulate", "with_changes", "write_report",
 ]
 
 

@@ -57,8 +57,9 @@ def test_nobody_but_the_command_line_prints():
 
 def test_the_public_names_are_these():
     assert accelsim.__all__ == [
-        "Accelerator", "AccelsimError", "Layer", "LayerResult", "MappingOptions", "Network", "NetworkResult",
-        "QuantizedNetwork", "Tensor", "__version__", "load_accelerator", "load_network", "load_quantized_network", "plan",
-        "preset_names", "shipped_workloads", "simulate", "with_changes", "write_report"]
+        "Accelerator", "AccelsimError", "BitPolicy", "FloatModel", "Layer", "LayerResult", "MappingOptions", "Network",
+        "NetworkResult", "QuantizedModel", "QuantizedNetwork", "Tensor", "__version__", "load_accelerator",
+        "load_bit_policy", "load_network", "load_quantized_network", "load_recipe", "plan", "preset_names", "quantize",
+        "shipped_workloads", "simulate", "with_changes", "write_report"]
     for name in accelsim.__all__:
         assert getattr(accelsim, name) is not None

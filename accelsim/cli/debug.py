@@ -9,7 +9,7 @@ import typer
 
 from accelsim.cli import options as given
 from accelsim.cli.output import print_json, print_remark, print_table, print_text, progress_bar
-from accelsim.cli.quantize import chosen_policy
+from accelsim.cli.quantize import chosen_policy, chosen_recipe
 from accelsim.errors import AccelsimError
 
 
@@ -43,6 +43,10 @@ def debug(
         str | None,
         typer.Option("--bits", metavar="W/A", help="Widths of weights and activations, 8/8 by default.", show_default=False),
     ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", metavar="NAME|FILE.yaml", help="Steps of preparation: none, standard, or a file."),
+    ] = "none",
     layer_samples: Annotated[
         int, typer.Option("--layer-samples", metavar="N", help="Samples that each quantizer is looked at with.", min=1)
     ] = 64,
@@ -60,7 +64,7 @@ def debug(
         from accelsim.whole_file import check_writable
 
         check_writable(out)
-    chosen = chosen_policy(policy, bits)
+    chosen, steps = chosen_policy(policy, bits), chosen_recipe(recipe)
 
     from accelsim.quantization.debugging.debug import debug as debugged
     from accelsim.quantization.float_model import FloatModel
@@ -69,7 +73,8 @@ def debug(
 
     network = FloatModel.load(model, batch=batch, shapes=sizes)
     with progress_bar(network.name) as progress:
-        result = debugged(network, data, chosen, evaluation=evaluation, layer_samples=layer_samples, told=progress)
+        result = debugged(network, data, chosen, recipe=steps, evaluation=evaluation, layer_samples=layer_samples,
+                          told=progress)
     if out is not None:
         print_remark(f"report: {write_debug_report(result, out)}")
     if is_json:

@@ -22,7 +22,7 @@ from accelsim.numerics.rounding import Rounding
 from accelsim.quantization.granularity import Granularity
 
 #: Integers up to 2^24 are exact in float32 (IEEE 754 binary32: 24 bits of significand); zero points double the width.
-WIDEST_EXACT_BITS = 22
+_WIDEST_EXACT_BITS = 22
 
 
 def fake_quantize(values: NDArray[Any], qparams: QParams, *, rounding: Rounding = "half_even",
@@ -50,7 +50,7 @@ def fake_quantize(values: NDArray[Any], qparams: QParams, *, rounding: Rounding 
     if x.dtype not in (np.float32, np.float64):
         x = x.astype(np.float64)
     scales = qparams.scale.astype(x.dtype)
-    if rounding != "half_even" or qparams.qtype.bits > WIDEST_EXACT_BITS or not np.all(np.isfinite(scales) & (scales > 0)):
+    if rounding != "half_even" or qparams.qtype.bits > _WIDEST_EXACT_BITS or not np.all(np.isfinite(scales) & (scales > 0)):
         integers = qparams.quantize(x, rounding=rounding, generator=generator)
         return qparams.dequantize(integers, dtype=x.dtype)
     lowest, highest = (limit - qparams.zero_point for limit in (qparams.qtype.min, qparams.qtype.max))

@@ -34,7 +34,7 @@ def score_table(result: DebugResult) -> Table:
     best = result.recommended
     rows += [(_score_cells(f"+ {remedy.name}", remedy.score), "bold" if remedy is best else "dim")
              for remedy in result.remedies]
-    title = f"{result.network}, {result.policy}: {result.samples} samples"
+    title = f"{result.network}, {result.policy}, recipe {result.recipe}: {result.samples} samples"
     return fitted_table(rows, headings=_SCORE_HEADINGS, title=title, width=200, has_total=False)
 
 
@@ -109,7 +109,7 @@ def _page(result: DebugResult, figures: dict[str, str]) -> str:
         "debug.html.j2", result=result, version=__version__, findings=debug_findings(result),
         scores=[list(_score_cells(VARIANTS[name], score).values()) for name, score in result.scores.items()],
         score_headings=_SCORE_HEADINGS,
-        remedies=[(remedy, list(_score_cells(remedy.name, remedy.score).values()), _rule_text(remedy))
+        remedies=[(remedy, list(_score_cells(remedy.name, remedy.score).values()), _change_text(remedy))
                   for remedy in result.remedies],
         headings=_LAYER_HEADINGS, layers=[_cells_with_keys(layer) for layer in worst_first(result)], caption=_CAPTION,
         figures=[Markup(inline_svg(svg)) for svg in figures.values()])
@@ -124,6 +124,6 @@ def _cells_with_keys(layer: DebuggedLayer) -> list[tuple[str, str | float]]:
     return list(zip(cells, keys, strict=True))
 
 
-def _rule_text(remedy: Remedy) -> str:
-    """The rule as it stands in a policy: JSON is YAML too."""
-    return json.dumps(remedy.rule, ensure_ascii=False)
+def _change_text(remedy: Remedy) -> str:
+    """What to write: JSON is YAML too."""
+    return json.dumps(remedy.change, ensure_ascii=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from digits_network import rescaled_digits
 
 from accelsim.cli.main import main
 from accelsim.errors import WorkloadError
@@ -20,6 +21,7 @@ from accelsim.quantization.debugging.debug_result import ACTIVATIONS, ALL, FLOAT
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.labelled_set import LabelledSet
 from accelsim.quantization.quantize import quantize
+from accelsim.report.debug_wording import debug_findings
 
 DIGITS = Path(__file__).parents[2] / "workloads" / "digits"
 MODEL, DATA, TEST = (str(DIGITS / name) for name in ("digits.onnx", "calibration.npz", "test.npz"))
@@ -56,7 +58,8 @@ def test_an_output_of_too_few_bits_is_found(bad_output: DebugResult) -> None:
 def test_a_remedy_is_recommended_that_helps_indeed(bad_output: DebugResult) -> None:
     best = bad_output.recommended
     assert best is not None
-    policy = {"name": "bad", "rules": [{"layers": "head", "activations": {"bits": 2}}, dict(best.rule)]}
+    assert best.place == "policy"
+    policy = {"name": "bad", "rules": [{"layers": "head", "activations": {"bits": 2}}, dict(best.change)]}
     again = debugged(json.dumps(policy))
     assert again.scores[ALL].sqnr_db == pytest.approx(best.score.sqnr_db, abs=1e-9)
     assert again.scores[ALL].sqnr_db > bad_output.scores[ALL].sqnr_db + 3
@@ -119,7 +122,7 @@ def test_the_command_writes_a_report_and_says_what_helps(tmp_path: Path, capsys:
     code, out, err = run(capsys, MODEL, "--data", DATA, "--eval", TEST, "--policy", str(tmp_path / "p.yaml"), "--out",
                          str(tmp_path / "report"), "--top", "2")
     assert (code, err) == (0, f"report: {tmp_path / 'report' / 'index.html'}\n")
-    assert out.startswith("digits, low: 600 samples\n")
+    assert out.startswith("digits, low, recipe none: 600 samples\n")
     assert "worst of 15 layers first" in out
     assert "the activations cost more." in out
     assert out.splitlines()[-1].startswith("Recommended: ")
@@ -143,3 +146,16 @@ MISTAKES = {
 @pytest.mark.parametrize("arguments", list(MISTAKES))
 def test_a_mistake_is_one_line(arguments: tuple[str, ...], capsys: Any) -> None:
     assert run(capsys, *arguments) == (2, "", f"accelsim: {MISTAKES[arguments]}\n")
+
+
+def test_channels_that_differ_are_told_and_equalized() -> None:
+    model = rescaled_digits()
+    policy = parse_bit_policy("name: tensor\nweights: {granularity: tensor}", file="p.yaml")
+    result = debug(model, DATA, policy, evaluation=TEST)
+    assert result.is_sane
+    best = result.recommended
+    assert best is not None
+    assert (best.name, best.place) == ("cross-layer equalization", "recipe")
+    assert best.score.accuracy is not None
+    assert best.score.accuracy > 0.98 > 0.5 > (result.scores[ALL].accuracy or 1)
+    assert any(sentence.startswith("The channels of ") for sentence in debug_findings(result))

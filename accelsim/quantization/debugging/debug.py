@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from accelsim.quantization.debugging.debug_result import (
 )
 from accelsim.quantization.debugging.noise_ratio import NoiseRatio
 from accelsim.quantization.debugging.output_score import OutputScore, OutputScorer
-from accelsim.quantization.debugging.remedies import changes
+from accelsim.quantization.debugging.remedies import Change, changes
 from accelsim.quantization.debugging.switched_network import SwitchedNetwork
 from accelsim.quantization.debugging.wide_quantizers import with_wide_quantizers
 from accelsim.quantization.float_layer import FloatLayer
@@ -35,6 +36,7 @@ from accelsim.quantization.float_session import FloatSession
 from accelsim.quantization.labelled_set import LabelledSet
 from accelsim.quantization.quantize import quantize
 from accelsim.quantization.quantized_model import QuantizedModel
+from accelsim.quantization.recipe import NONE, Recipe
 from accelsim.quantization.stepped_network import segments_of
 
 #: Told steps that are done, all of them as far as that is known, and what is being done.
@@ -47,8 +49,8 @@ _Scored = tuple[Batch, dict[str, NDArray[Any]], NDArray[np.int64] | None]
 LAYER_SAMPLES = 64
 
 
-def debug(model: FloatModel, data: Source, policy: BitPolicy | None = None, *, evaluation: Source | None = None,
-          layer_samples: int = LAYER_SAMPLES, told: Told | None = None) -> DebugResult:
+def debug(model: FloatModel, data: Source, policy: BitPolicy | None = None, *, recipe: Recipe | None = None,
+          evaluation: Source | None = None, layer_samples: int = LAYER_SAMPLES, told: Told | None = None) -> DebugResult:
     """Quantizes a network and looks for what the quantizers do to it, one after the other.
 
     Parameters
@@ -56,6 +58,7 @@ def debug(model: FloatModel, data: Source, policy: BitPolicy | None = None, *, e
     model : in floating point.
     data : to calibrate on (`CalibrationSet`).
     policy : widths, schemes, range setters by layer.
+    recipe : steps that prepare the network; none if None, so that the remedies tell what each of them would bring.
     evaluation : samples that the scores are made of, with labels if they are known (`LabelledSet`); `data` if left out.
     layer_samples : how many of them each quantizer is looked at with.
 
@@ -63,10 +66,10 @@ def debug(model: FloatModel, data: Source, policy: BitPolicy | None = None, *, e
     ------
     WorkloadError, QuantizationError : what `quantize` raises; ranges that are found during the run.
     """
-    policy = policy or BitPolicy()
+    policy, recipe = policy or BitPolicy(), recipe or NONE
     steps = _Steps(told)
     steps.told("quantizing")
-    quantized = quantize(model, data, policy)
+    quantized = quantize(model, data, policy, recipe=recipe)
     outputs = FloatSession(model, model.outputs)
     scored = [(batch, outputs.run(batch), labels)
               for batch, labels in LabelledSet(data if evaluation is None else evaluation, model)]
@@ -74,9 +77,9 @@ def debug(model: FloatModel, data: Source, policy: BitPolicy | None = None, *, e
     network = SwitchedNetwork(quantized)
     scores = _scores(quantized, network, scored, steps)
     layers = _layers(quantized, network, few, steps)
-    result = DebugResult(model.name, policy.name, _count(scored), _count(few), scores, layers, ())
-    remedies = _remedies(model, data, policy, quantized, result, scored, steps)
-    return DebugResult(model.name, policy.name, result.samples, result.layer_samples, scores, layers, remedies)
+    result = DebugResult(model.name, policy.name, recipe.name, _count(scored), _count(few), scores, layers, ())
+    attempt = partial(_attempt, model, data, policy, recipe)
+    return replace(result, remedies=_remedies(attempt, quantized, recipe, result, scored, steps))
 
 
 class _Steps:
@@ -198,16 +201,22 @@ def _debugged(ranges: ChannelRanges, grid: QParams) -> DebuggedTensor:
     return DebuggedTensor(ranges, float(np.min(ends[0])), float(np.max(ends[1])))
 
 
-def _remedies(model: FloatModel, data: Source, policy: BitPolicy, quantized: QuantizedModel, result: DebugResult,
+def _attempt(model: FloatModel, data: Source, policy: BitPolicy, recipe: Recipe, change: Change) -> QuantizedModel:
+    """The network quantized anew, with a change."""
+    changed_policy, changed_recipe = change.applied(policy, recipe)
+    return quantize(model, data, changed_policy, recipe=changed_recipe)
+
+
+def _remedies(attempt: Callable[[Change], QuantizedModel], quantized: QuantizedModel, recipe: Recipe, result: DebugResult,
               scored: Sequence[_Scored], steps: _Steps) -> tuple[Remedy, ...]:
     """What the changes for the more harmful side give, each on its own."""
     side = result.culprit
     harmful = [layer for layer in result.layers if (layer.weights_db if side == WEIGHTS else layer.output_db) is not None]
     worst = min(harmful, key=lambda layer: (layer.weights_db if side == WEIGHTS else layer.output_db) or 0.0, default=None)
     found = []
-    for change in changes(quantized, side, worst):
+    for change in changes(quantized, recipe, side, worst):
         steps.told(f"trying {change.name}")
-        changed = SwitchedNetwork(quantize(model, data, change.applied(policy)))
+        changed = SwitchedNetwork(attempt(change))
         score = _score(partial(changed.run, layers=changed.layers, groups=changed.groups), scored)
-        found.append(Remedy(change.name, change.rule, change.has_more_bits, score))
+        found.append(Remedy(*change, score))
     return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -18,6 +18,11 @@ SANE_DB = 80.0
 
 #: Variants: the float network, quantizers of 32 bits, all quantizers, those of constants, those of activations.
 FLOAT, WIDE, ALL, WEIGHTS, ACTIVATIONS = "float", "32 bits", "all", "weights", "activations"
+
+
+#: Where a remedy is written down.
+Place = Literal["policy", "recipe"]
+POLICY, RECIPE = get_args(Place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +88,15 @@ class Remedy:
     Parameters
     ----------
     name : what it is, for people.
-    rule : what to write into the policy, as plain data.
+    place : where to write it: a rule behind those of the policy, or keys of the recipe.
+    change : what to write, as plain data.
     has_more_bits : whether it costs width.
     score : of the network with all of its quantizers.
     """
 
     name: str
-    rule: Mapping[str, Any]
+    place: Place
+    change: Mapping[str, Any]
     has_more_bits: bool
     score: OutputScore
 
@@ -100,7 +107,7 @@ class DebugResult:
 
     Parameters
     ----------
-    network, policy : their names.
+    network, policy, recipe : their names.
     samples : that scores are made of.
     layer_samples : that ratios by layer are made of.
     scores : by variant.
@@ -110,6 +117,7 @@ class DebugResult:
 
     network: str
     policy: str
+    recipe: str
     samples: int
     layer_samples: int
     scores: Mapping[str, OutputScore]
@@ -147,10 +155,11 @@ class DebugResult:
         """Plain data for JSON."""
         best = self.recommended
         return {
-            "network": self.network, "policy": self.policy, "samples": self.samples, "layer_samples": self.layer_samples,
+            "network": self.network, "policy": self.policy, "recipe": self.recipe,
+            "samples": self.samples, "layer_samples": self.layer_samples,
             "is_sane": self.is_sane, "scores": {name: _score(score) for name, score in self.scores.items()},
             "layers": [layer.to_dict() for layer in self.layers],
-            "remedies": [{"name": each.name, "rule": dict(each.rule), "has_more_bits": each.has_more_bits,
+            "remedies": [{"name": each.name, each.place: dict(each.change), "has_more_bits": each.has_more_bits,
                           **_score(each.score)} for each in self.remedies],
             "recommended": None if best is None else best.name}
 
