@@ -21,6 +21,8 @@ QDQ, activations of 2 or 4 bits                 none, with basic optimizations; 
                                                 QuantizeLinear to 4 bits whatever its zero point
 a sum, factor or batch normalization left       1 in 100, by 1: it rounds to the accumulator's scale here
 real behind a product
+weights with a scale a block                    1 in 50, by 1: it adds real numbers, here sums of blocks are rounded to
+                                                the accumulator's unit (`accelsim.numerics.scale_groups`)
 a linear Resize of integers behind a            by 1: its arithmetic depends on the layout that it chooses
 convolution
 ==============================================  ==========================================================================
