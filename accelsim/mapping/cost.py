@@ -83,7 +83,8 @@ class CostModel:
         latency = latency + self._dram_cycles(weight_tile + loaded_inputs, 2) + self._requantize_cycles(output_tile)
         requantize = self._requantize_cycles(work.groups * work.m * work.n) * work.scale_groups
         hides = self.accelerator.accumulators.double_buffered
-        latency = np.rint(np.maximum(latency, requantize) if hides else latency + requantize)
+        latency = np.maximum(latency, requantize) if hides else latency + requantize
+        latency = np.rint(np.maximum(latency, self._accumulator_cycles(counts, compute, output_tile)))
         energy = self._energy(loads.bytes + stored, reads, latency)
         return Estimate(regions, self._entries(c), latency, energy, counts.computed_steps)
 
@@ -110,6 +111,19 @@ class CostModel:
         with_inputs = np.maximum(step, inputs + share * weight)
         without = share * np.maximum(step, weight) + (1 - share) * step
         return np.asarray(loads.input_loads * with_inputs + (counts.steps - loads.input_loads) * without)
+
+    def _accumulator_cycles(self, counts: _LoopCounts, compute: Floats, output_tile: Column) -> Floats:
+        """Blocks one behind the other in the accumulators, of which there are one or two sets.
+
+        A block has its set from its first operand until its last output is requantized: its own folds, the way through the
+        grid, the requantizer. Blocks of a few positions spend most of that on the way.
+        """
+        accelerator, grid = self.accelerator, self.accelerator.pe_grid
+        sets = np.minimum(2 if accelerator.accumulators.double_buffered else 1, counts.blocks)
+        way = tail_cycles(grid, rows=grid.rows, columns=grid.columns) if grid.overlap == "full" else 0
+        outputs = output_tile * 8 // self.work.output_bits
+        own = compute / counts.blocks + way + self._requantize_cycles(outputs) + accelerator.requantizer.latency_cycles
+        return np.asarray(counts.blocks * own / sets)
 
     # Room --------------------------------------------------------------------------------------------------------
 
@@ -211,11 +225,23 @@ class CostModel:
         first = self._step_cost(c, c.n + work.sum_channels) if work.sum_channels else other
         first_steps = counts.g * counts.m * counts.computed_k
         cycles = first.cycles * first_steps + other.cycles * (counts.computed_steps - first_steps)
+        cycles = cycles * np.where(c.is_rectangle(work), self._filled(c), 1.0)
         weights = work.groups * work.n * work.k * first.weight_reads * counts.m * work.weight_bits // 8
         input_reads = first.input_reads + other.input_reads * (counts.n - 1)
         inputs = work.groups * work.m * work.k * input_reads * work.input_bits // 8
         edge = preload_cycles(grid, rows=grid.rows) + tail_cycles(grid, rows=grid.rows, columns=grid.columns)
         return (cycles + (edge if grid.overlap == "full" else 0)).astype(np.float64), (weights, inputs)
+
+    def _filled(self, c: Candidates) -> Floats:
+        """Position folds of all blocks, the smaller ones at the ends of rows and columns among them, as a share of those
+        that whole blocks would have. Small rectangles have many such ends."""
+        work, lanes = self.work, position_lanes(self.accelerator.pe_grid)
+        rows, columns = _sizes(work.rows.out_size, c.rows), _sizes(work.columns.out_size, c.columns)
+        folds = sum(_ceil(c.images * height * width, lanes) * high * wide
+                    for height, high in rows for width, wide in columns)
+        whole = _ceil(c.images * c.rows * c.columns, lanes) * _ceil(work.rows.out_size, c.rows) * _ceil(
+            work.columns.out_size, c.columns)
+        return np.asarray(folds / whole)
 
     def _step_cost(self, c: Candidates, n: Column) -> _StepCost:
         """One compute step with so many channels."""
@@ -328,6 +354,12 @@ class _LoopCounts:
     def input_sets(self, c: Candidates) -> Column:
         return np.where(c.has_scope("inputs", "layer"), self.g,
                         np.where(c.has_scope("inputs", "block"), self.g * self.m, self.g * self.m * self.k))
+
+
+def _sizes(extent: int, block: Column) -> tuple[tuple[Column, Column], tuple[Column, Column]]:
+    """(size, number) of the whole blocks that an axis is cut into, and of the rest."""
+    rest = extent % block
+    return (block, extent // block), (np.maximum(rest, 1), np.minimum(rest, 1))
 
 
 def _reach(axis: Axis, outputs: Column) -> Column:

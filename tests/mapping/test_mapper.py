@@ -1,5 +1,6 @@
 """The mapper's choice fits and is close to the best there is; what fits nowhere is told in one line."""
 
+from dataclasses import replace
 
 import pytest
 import random_machines as machines
@@ -86,6 +87,20 @@ def test_the_choice_is_within_a_twentieth_of_the_best_of_all_candidates(layer):
         (run,), _ = run_program(SMALL_EDGE, Program((program,)))
         best = run.total_cycles if best is None else min(best, run.total_cycles)
     assert chosen.total_cycles <= 1.05 * best
+
+
+@pytest.mark.parametrize("channels", [8, 16, 32])
+def test_a_narrower_output_makes_no_small_layer_slower(channels):
+    """Its tiles are shorter runs, so that a mapper which forgets what blocks wait for in the accumulators cuts them small."""
+    fused = load_accelerator("bitfusion_16x32")
+    cycles = {}
+    for bits in (8, 4, 2):
+        layer = conv(channels, 64, 8, 1)
+        narrow = replace(layer, inputs=tuple(replace(tensor, bits=4) for tensor in layer.inputs),
+                         weights=replace(layer.weights, bits=4), output=replace(layer.output, bits=bits))
+        (run,), _ = run_program(fused, Program((mapper_of(fused).map(narrow),)))
+        cycles[bits] = run.total_cycles
+    assert cycles[2] <= cycles[4] <= cycles[8]
 
 
 def test_mapping_is_deterministic():
