@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -115,9 +115,7 @@ def lut(
                                 told=told)
     _write(found, network, out, haq, hawq, report)
     if is_json:
-        from accelsim.report.lut_table import table_document
-
-        print_json(table_document(found))
+        print_json(_document(found, explains))
         return
     _print(found, explains)
     if table is None and (keeps_activations or prefetches_weights):
@@ -177,6 +175,14 @@ def _widest_outputs(table: LatencyTable) -> int:
     """8 bits, or else the widest outputs of the table."""
     outputs = {bits.output_bits for _, bits in table.costs}
     return 8 if 8 in outputs else max(outputs)
+
+
+def _document(table: LatencyTable, explains: bool) -> dict[str, Any]:
+    from accelsim.lut.explanation import explain
+    from accelsim.report.explain import explanation_document
+    from accelsim.report.lut_table import table_document
+
+    return table_document(table) | ({"explanation": explanation_document(explain(table))} if explains else {})
 
 
 def _print(table: LatencyTable, explains: bool) -> None:

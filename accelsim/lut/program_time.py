@@ -30,9 +30,12 @@ from accelsim.units import transfer_cycles
 _UNKNOWN = -1
 
 
-def program_cycles(program: LayerProgram, accelerator: Accelerator) -> int | None:
+def program_cycles(program: LayerProgram, accelerator: Accelerator, *, delays_stores: bool = False) -> int | None:
     """Cycles of a program by itself, from empty buffers to its last store; None for programs that the recurrences above do
     not cover: of the vector unit, with tiles that stay on chip, or with transfers that overtake each other.
+
+    With `delays_stores` they are those of the same tiling with a `store_lag`: its program differs only in that a store
+    stands behind the loads before the next compute step, so that it need not be built.
 
     Examples
     --------
@@ -47,7 +50,22 @@ def program_cycles(program: LayerProgram, accelerator: Accelerator) -> int | Non
         return None
     if accelerator.dma.arbitration != "program_order":
         return None
-    return _Evaluation(program, accelerator).cycles()
+    return _Evaluation(program, accelerator, delays_stores).cycles()
+
+
+def _delayed(program: LayerProgram) -> list[Load | Store]:
+    """The transfers in their order, but each store only before the next compute step."""
+    found: list[Load | Store] = []
+    held: list[Load | Store] = []
+    for step in program.steps:
+        if isinstance(step, Store):
+            held.append(step)
+        elif isinstance(step, Load):
+            found.append(step)
+        elif isinstance(step, Compute):
+            found += held
+            held.clear()
+    return found + held
 
 
 class _Room:
@@ -88,9 +106,10 @@ class _Room:
 class _Evaluation:
     """Transfers, compute steps and requantizations, each as far as what they wait for is known, until all are."""
 
-    def __init__(self, program: LayerProgram, accelerator: Accelerator) -> None:
+    def __init__(self, program: LayerProgram, accelerator: Accelerator, delays_stores: bool) -> None:
         self._chip = accelerator
-        self._transfers = [step for step in program.steps if isinstance(step, Load | Store)]
+        self._transfers = _delayed(program) if delays_stores else [
+            step for step in program.steps if isinstance(step, Load | Store)]
         self._computes = [step for step in program.steps if isinstance(step, Compute)]
         self._requantizes = [step for step in program.steps if isinstance(step, Requantize)]
         self._rooms = {operand: _Room(program.region_bytes[operand]) for operand in OPERANDS}

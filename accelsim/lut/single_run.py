@@ -18,6 +18,7 @@ from accelsim.mapping.lowering import executed_macs, lower
 from accelsim.mapping.mapper import Mapper
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.program import LayerProgram, Program
+from accelsim.mapping.tiling import Tiling
 from accelsim.simulation import simulate
 from accelsim.workload.layer import Layer
 from accelsim.workload.network import Network
@@ -84,31 +85,45 @@ def _proved_run(layer: Layer, accelerators: Sequence[Accelerator], options: Mapp
     mapper = Mapper(accelerator, options, traffic_cost(accelerator), prove=lambda program: 0.0)  # proved below
     if layer.is_on_grid:
         mapper.check(layer)
-        programs = [mapper.program(layer, tiling) for tiling in mapper.best_tilings(layer)]
+        program, run = _best(mapper, layer)
     else:
-        programs = [mapper.program(layer, None)]
-    program, run = _best(programs, layer, accelerator, options)
+        program = mapper.program(layer, None)
+        run = _run(program, layer, accelerator)
     _check(layer, run, accelerator)
     return tuple(_cost(layer, program, run, own) for own in accelerators)
 
 
-def _best(programs: Sequence[LayerProgram], layer: Layer, accelerator: Accelerator,
-          options: MappingOptions) -> tuple[LayerProgram, LayerRun]:
-    """The first of those that cost least, and its run on the machine.
+def _best(mapper: Mapper, layer: Layer) -> tuple[LayerProgram, LayerRun]:
+    """The program of the first tiling that costs least, and its run on the machine.
 
     Where cycles decide they come from the recurrences, if these cover all programs; the machine must then agree on the best.
     """
-    times = [program_cycles(program, accelerator) for program in programs] if options.objective == "latency" else [None]
-    known = [cycles for cycles in times if cycles is not None]
-    if len(known) == len(programs):
-        best = known.index(min(known))
-        run = _run(programs[best], layer, accelerator)
-        assert run.total_cycles == known[best], f"{layer.name}: {run.total_cycles} cycles, not the {known[best]} expected"
-        return programs[best], run
-    runs = [_run(program, layer, accelerator) for program in programs]
-    scores = [_score(program, run, accelerator, options) for program, run in zip(programs, runs, strict=True)]
+    tilings, accelerator = mapper.best_tilings(layer), mapper.accelerator
+    programs: dict[Tiling, LayerProgram] = {}
+    if mapper.options.objective == "latency":
+        times = [_cycles(mapper, layer, tiling, programs) for tiling in tilings]
+        known = [cycles for cycles in times if cycles is not None]
+        if len(known) == len(tilings):
+            least = min(known)
+            tiling = tilings[known.index(least)]
+            program = programs.get(tiling) or mapper.program(layer, tiling)
+            run = _run(program, layer, accelerator)
+            assert run.total_cycles == least, f"{layer.name}: {run.total_cycles} cycles, not the {least} expected"
+            return program, run
+    every = [programs.get(tiling) or mapper.program(layer, tiling) for tiling in tilings]
+    runs = [_run(program, layer, accelerator) for program in every]
+    scores = [_score(program, run, accelerator, mapper.options) for program, run in zip(every, runs, strict=True)]
     best = scores.index(min(scores))
-    return programs[best], runs[best]
+    return every[best], runs[best]
+
+
+def _cycles(mapper: Mapper, layer: Layer, tiling: Tiling, programs: dict[Tiling, LayerProgram]) -> int | None:
+    """Of a tiling by the recurrences. One with delayed stores is timed by the program without, where there is that one."""
+    plain = replace(tiling, store_lag=0)
+    if tiling.store_lag and plain in programs:
+        return program_cycles(programs[plain], mapper.accelerator, delays_stores=True)
+    programs[tiling] = mapper.program(layer, tiling)
+    return program_cycles(programs[tiling], mapper.accelerator)
 
 
 def _run(program: LayerProgram, layer: Layer, accelerator: Accelerator) -> LayerRun:

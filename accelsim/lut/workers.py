@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,9 @@ Outcome = tuple[LayerCost, ...] | str
 
 #: Pools that may break, one after the other, before the build gives up.
 _MOST_BROKEN_POOLS = 3
+
+#: New objects between two collections of a worker's garbage.
+_COLLECTED_TUPLES = 100_000
 
 #: Jobs in the hands of a pool, for each of its workers: enough that none waits for the next.
 _JOBS_AHEAD = 4
@@ -97,8 +101,10 @@ class Processes:
 
 
 def _begin() -> None:
-    """In a new worker: Ctrl-C is the parent's to answer, and whoever loses the parent ends too."""
+    """In a new worker: Ctrl-C is the parent's to answer, and whoever loses the parent ends too. Programs are many small
+    tuples without cycles, which the garbage collector need not walk every few hundred of them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(_COLLECTED_TUPLES, 20, 50)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

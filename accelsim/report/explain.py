@@ -128,6 +128,16 @@ def records(explanation: Explanation) -> list[dict[str, Any]]:
     return rows
 
 
+def explanation_document(explanation: Explanation) -> dict[str, Any]:
+    """The same as plain data for JSON, with the whole network's numbers."""
+    return {
+        "output_bits": explanation.output_bits, "accumulator_bits": explanation.accumulator_bits,
+        "rank_correlation": explanation.correlation, "misordered": explanation.misordered,
+        "uniform": [dict(zip(("weight_bits", "input_bits", "bops", "cycles"), choice, strict=True))
+                    for choice in explanation.network],
+        "layers": records(explanation)}
+
+
 def write_explanation(table: LatencyTable, folder: Path) -> Path:
     """explanation.csv, figures and index.html; returns the place of the page.
 

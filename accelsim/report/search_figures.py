@@ -54,7 +54,7 @@ def _draw_accumulators(outcome: Outcome, axes: object) -> None:
     bounds = [(place, outcome.layers[place].safe_bits) for place in places]
     safe = [(place, bits) for place, bits in bounds if bits is not None]
     axes.plot([place for place, _ in safe], [bits for _, bits in safe], linestyle="none", marker="_", markersize=13,
-              color=INK, label="cannot overflow from here")
+              markeredgewidth=2.2, color=INK, label="cannot overflow from here")
     axes.set_ylabel("accumulator bits")
     axes.set_ylim(0, max([*chosen, *(bits for _, bits in safe)]) * 1.1)
     handles, labels = axes.get_legend_handles_labels()

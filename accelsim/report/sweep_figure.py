@@ -29,17 +29,16 @@ def draw_pareto(sweep: Sweep) -> Figure:
     """A mark per design, filled where no other design is at least as good in time, energy and area and better in one; lines
     through those that are best by time and what the panel shows alone. Names of the values stand at the filled ones."""
     unit = sweep.header.energy_unit
-    energies: Callable[[Design], float] = lambda design: 0.0 if design.total is None else design.total.energy_pj  # noqa: E731
     if sweep.has_area:
         figure, panels = new_panels(width=9.6, height=8.4, shares=(1.0, 1.0))
     else:
         figure, single = new_axes(width=9.6, height=5.6)
         panels = [single]
-    _draw_panel(panels[0], sweep, energies)
+    _draw_panel(panels[0], sweep, _energy_pj)
     panels[0].set_ylabel("energy of one run")
     panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: energy_text(value, unit=unit)))
     if sweep.has_area:
-        _draw_panel(panels[1], sweep, lambda design: design.area_um2 or 0.0)
+        _draw_panel(panels[1], sweep, _area_um2)
         omitted = any(design.area_omitted for design in sweep.possible)
         panels[1].set_ylabel("area of the parts with a published one" if omitted else "area")
         panels[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: area_text(value)))
@@ -47,8 +46,16 @@ def draw_pareto(sweep: Sweep) -> Figure:
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_time(value)))
     set_title(panels[0], f"{short_name(sweep.header.network, longest=30)} on variations of "
                          f"{short_name(sweep.header.hardware, longest=30)}", entry_width=3.0)
-    _name(figure, panels, sweep, energies)
+    _name(figure, panels, sweep)
     return figure
+
+
+def _energy_pj(design: Design) -> float:
+    return 0.0 if design.total is None else design.total.energy_pj
+
+
+def _area_um2(design: Design) -> float:
+    return design.area_um2 or 0.0
 
 
 def area_text(um2: float) -> str:
@@ -114,12 +121,11 @@ def _scale(axes: Axes, which: str, values: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _name(figure: Figure, panels: Sequence[Axes], sweep: Sweep, energy: Callable[[Design], float]) -> None:
+def _name(figure: Figure, panels: Sequence[Axes], sweep: Sweep) -> None:
     """The values of the best designs beside their marks, in every panel."""
     front = sweep.front
     stride = -(-len(front) // MOST_LABELS)
-    heights = [energy, lambda design: design.area_um2 or 0.0]
-    for axes, height in zip(panels, heights, strict=False):
+    for axes, height in zip(panels, (_energy_pj, _area_um2), strict=False):
         place_labels(figure, axes, texts=[],
                      points=[(design.latency_us, height(design), _SIZE / 2 + 1) for design in sweep.possible],
                      labels=[(design_label(design), design.latency_us, height(design)) for design in front[::stride]])

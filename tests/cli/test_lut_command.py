@@ -56,6 +56,17 @@ def test_json_holds_the_rows_of_the_table(run):
     assert document["accelerator_fingerprint"] == load_accelerator("bitfusion_16x32").fingerprint
     assert len(document["rows"]) == 80
     assert {"layer", "weight_bits", "cycles", "energy_pj", "microseconds", "bound"} <= set(document["rows"][0])
+    assert "explanation" not in document
+
+
+def test_json_holds_the_explanation_that_is_asked_for(run):
+    document = json.loads(run(MODEL, "bitfusion_16x32", *BITS, "--json", "--explain").out)["explanation"]
+    bits = [(choice["weight_bits"], choice["input_bits"]) for choice in document["uniform"]]
+    assert bits == [(4, 4), (4, 8), (8, 4), (8, 8)]
+    macs = load_network(MODEL).macs
+    assert [choice["bops"] for choice in document["uniform"]] == [16 * macs, 32 * macs, 32 * macs, 64 * macs]
+    assert len(document["layers"]) == 10
+    assert document["layers"][0]["weights_promised"] == 2
 
 
 def test_rounding_is_said(run):
@@ -111,6 +122,15 @@ def test_residency_and_prefetch_are_compared_with_the_tables_sum(run):
     assert told.out.splitlines()[-1] == (
         f"At 8/8/8 the table's rows add up to {alone:,} cycles; with activations kept on chip and weights prefetched the "
         f"network takes {together:,}, {100 * (together / alone - 1):+.1f} %.")
+
+
+def test_the_bar_shows_the_time_that_is_left(run, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    told = run(MODEL, "edge_16x16", "--bits", "2,8", "--workers", "1")
+    assert MODEL in told.err
+    assert "left" in told.err
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

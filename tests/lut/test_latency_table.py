@@ -126,6 +126,14 @@ def test_a_table_of_other_mapping_options_is_refused(autoencoder):
     assert str(caught.value) == "expected a table made with objective energy, got one made with objective latency"
 
 
+def test_a_table_that_lacks_a_layer_is_refused_by_its_name(autoencoder):
+    network, gone = load_network("mlperf_tiny_autoencoder"), autoencoder.layers[3]
+    lines = [line for line in autoencoder.to_csv().splitlines(keepends=True) if not line.startswith(f'"{gone}"')]
+    with pytest.raises(TableError) as caught:
+        LatencyTable.parse("".join(lines)).check(network=network, file="t.csv")
+    assert str(caught.value) == f"t.csv: expected the layers of {network.name} in their order, got none called {gone}"
+
+
 @pytest.mark.parametrize(("assignment", "message"), [
     ({"fc9": OperandBits(8, 8, 8)}, "fc9: the table of"),
     ({}, "expected bits for every layer of"),

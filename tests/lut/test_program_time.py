@@ -1,5 +1,7 @@
 """The recurrences give what the machine gives, on any machine, layer and tiling."""
 
+from dataclasses import replace
+
 import pytest
 import random_machines as machines
 from hypothesis import given, settings
@@ -51,6 +53,16 @@ def test_the_mappers_programs_take_the_machines_cycles(name, chip, changes):
             assert program_cycles(program, accelerator) == machine_cycles(accelerator, program), (layer.name, tiling)
             seen += 1
     assert seen >= 6
+
+
+@settings(max_examples=case_count(200), deadline=None)
+@given(data=st.data())
+def test_delayed_stores_are_timed_by_the_program_without_them(data):
+    accelerator = data.draw(machines.accelerators)
+    layer = data.draw(machines.grid_layers())
+    tiling = data.draw(machines.tilings(layer, accelerator))
+    plain, delayed = (build_grid_program(layer, replace(tiling, store_lag=lag), accelerator) for lag in (0, 1))
+    assert program_cycles(plain, accelerator, delays_stores=True) == program_cycles(delayed, accelerator)
 
 
 def test_programs_beyond_the_recurrences_are_left_to_the_machine():

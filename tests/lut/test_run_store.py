@@ -16,7 +16,7 @@ from accelsim.errors import TableError
 from accelsim.lut.layer_cost import LayerCost
 from accelsim.lut.store import Store, default_store_path
 from accelsim.lut.table_builder import build_table
-from accelsim.lut.workers import ThisProcess
+from accelsim.lut.workers import Processes, ThisProcess
 
 COST = LayerCost(cycles=3, energy_pj=0.1, dram_bytes=2, weight_bytes=1, buffer_peak_bytes=8, bound="memory", macs=7,
                  effective_weight_bits=4)
@@ -35,6 +35,9 @@ if __name__ == "__main__":
 """
 
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs a /proc that tells the children")
+
+
 class Counting(ThisProcess):
     """Counts the jobs that are really run."""
 
@@ -44,6 +47,12 @@ class Counting(ThisProcess):
     def outcomes(self, jobs):
         self.jobs += len(jobs)
         return super().outcomes(jobs)
+
+
+class Deadly:
+    """A job that kills who runs it."""
+
+    run = staticmethod(os.abort)
 
 
 def build(store, workers, *, weights=(4, 8), name="mlperf_tiny_dscnn"):
@@ -134,6 +143,7 @@ def rows(path):
         return 0
 
 
+@needs_proc
 def test_workers_end_with_a_process_that_was_killed(tmp_path):
     script, path = tmp_path / "build.py", tmp_path / "runs.sqlite"
     script.write_text(BUILD, encoding="utf-8")
@@ -159,8 +169,6 @@ def children_of(parent):
             continue
         if int(fields[1]) == parent:
             found.append(int(status.parent.name))
-    if not found:
-        pytest.skip("no /proc that tells the children of a process")
     return found
 
 
@@ -186,6 +194,29 @@ def test_two_builds_at_once_give_the_same_table_in_one_store(tmp_path, whole_tab
 
 def test_processes_give_the_table_of_one_process(whole_table):
     assert build(None, 2) == whole_table
+
+
+@needs_proc
+def test_the_jobs_of_a_worker_that_is_killed_are_made_by_another_one(whole_table):
+    killed = []
+
+    def told(done, count, name):
+        workers = [child for child in children_of(os.getpid())
+                   if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes() and is_alive(child)]
+        if done and not killed and workers:
+            killed.append(workers[0])
+            os.kill(workers[0], signal.SIGKILL)
+
+    assert build_table(load_network("mlperf_tiny_dscnn"), load_accelerator("edge_16x16"), weight_bits=[4, 8],
+                       input_bits=[4, 8], workers=2, told=told) == whole_table
+    assert len(killed) == 1
+
+
+def test_workers_that_die_again_and_again_are_told_in_one_line():
+    with pytest.raises(TableError) as caught:
+        list(Processes(1).outcomes([Deadly()]))
+    assert str(caught.value) == ("workers: worker processes were killed 3 times, 1 of 1 layers are missing; with fewer "
+                                 "workers each has more memory")
 
 
 @pytest.mark.parametrize("damage", ["text", "middle", "empty_table"])

@@ -130,13 +130,17 @@ def test_a_network_that_fits_on_no_design_is_refused(network, chip):
     assert str(caught.value).startswith(f"{network.name}: the network fits on none of the designs: ")
 
 
+def test_a_sweep_of_one_design_has_a_figure(network, chip):
+    sweep = run_sweep(network, chip, {"pe_grid.rows": [8]})
+    assert render(lambda: draw_pareto(sweep), name="pareto")["svg"].count(b"8</text>") >= 2
+
+
 @pytest.mark.parametrize("area", [3e6, None])
 def test_the_figure_and_the_page_show_every_design(area):
     designs = tuple(design(value, 1000 * value, 1e9 / value, area and area * (1 + value % 3)) for value in range(1, 30))
     sweep = Sweep(HEADER, ("pe_grid.rows",), (*designs, Design((99,), problem="pe_grid.rows: too many")), {})
     images = render(lambda: draw_pareto(sweep), name="pareto")
     assert images["png"].startswith(b"\x89PNG")
-    assert render(lambda: draw_pareto(sweep), name="pareto") == images
     page = sweep_page(sweep, images["svg"].decode())
     assert page.count("<tr data-kind") == 30
     assert "pe_grid.rows: too many" in page
