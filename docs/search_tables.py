@@ -8,11 +8,10 @@ import os
 import re
 import sys
 import time
-from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from accelsim import load_accelerator, load_network, simulate
-from accelsim.errors import SearchError
 from accelsim.lut.assignment import assigned
 from accelsim.lut.store import Store, default_store_path
 from accelsim.lut.table_builder import build_table
@@ -77,6 +76,7 @@ def percent(share):
 NOISE_PER_BIT = 4.0
 
 
+@lru_cache
 def mobilenet(accelerator, *, network="mobilenet_v2"):
     """The problem of a layer list on an accelerator: latency and bit operations against quantization noise.
 
@@ -87,8 +87,7 @@ def mobilenet(accelerator, *, network="mobilenet_v2"):
     chip = load_accelerator(accelerator)
     with Store(default_store_path()) as store:
         table = build_table(space.network, chip, weight_bits=space.widths("weights"), input_bits=space.widths("activations"),
-                            store=store, told=lambda done, count, name: print(f"\r{accelerator} {done}/{count}", end="",
-                                                                              file=sys.stderr))
+                            store=store)
     noise = tuple(CostTerm.of(str(operand), [space.variable_of[operand]],
                               [NOISE_PER_BIT ** -bits for bits in space.widths_of(operand)])
                   for operand in space.free_operands)
@@ -106,8 +105,8 @@ def bops():
     lines = []
     for accelerator in ("bitfusion_16x32", "ne16_gap9"):
         space, chip, problem, uniform = mobilenet(accelerator)
-        solver = IntegerProgram(relative_gap=1e-4)
-        counted = pareto_front(problem, "bops", points=60, solver=solver).solutions
+        solver = IntegerProgram(relative_gap=1e-3)
+        counted = pareto_front(problem, "bops", points=30, solver=solver).solutions
         least = IntegerProgram().solve(problem.with_objective("latency").with_limits({})).objective
         lines += ["", f"{accelerator} (uniform 8: {uniform['latency']:,.0f} cycles):", "",
                   "| latency of uniform 8 | driven by latency: noise | simulated cycles | driven by BOPs: noise | "
@@ -140,7 +139,7 @@ def accelerators():
     policies = {}
     for name, (_, _, problem, _) in parts.items():
         asked = problem.with_objective("latency").with_limits({"noise": limit})
-        policies[name] = IntegerProgram(relative_gap=1e-6).solve(asked)
+        policies[name] = IntegerProgram(relative_gap=1e-4, time_limit_s=60).solve(asked)
     lines = ["| searched for | " + " | ".join(f"cycles on {name}" for name in names) + " | noise | mean bits of weights | "
              "mean bits of activations |", "|---|" + "--:|" * (len(names) + 3)]
     for name, solution in policies.items():
@@ -161,13 +160,14 @@ TABLES = {"gaps": gaps, "bops": bops, "accelerators": accelerators}
 
 
 def main(wanted):
-    text = PAGE.read_text(encoding="utf-8")
     for name in wanted or TABLES:
         lines = "\n".join(TABLES[name]()).strip("\n")
-        text, count = re.subn(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda match, lines=lines: match[1] + lines + match[2],
-                              text, flags=re.DOTALL)
+        print(f"{lines}\n", flush=True)
+        text = PAGE.read_text(encoding="utf-8")
+        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+                              lambda match, lines=lines: f"{match[1]}{lines}\n{match[2]}", text, flags=re.DOTALL)
         assert count == 1, f"search.md has no place for {name}"
-    PAGE.write_text(text, encoding="utf-8")
+        PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

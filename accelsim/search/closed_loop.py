@@ -16,7 +16,7 @@ from accelsim.search.budget import cost_text
 from accelsim.search.execution import Execution, classes_of, execute
 from accelsim.search.ilp import IntegerProgram
 from accelsim.search.outcome import Contender, LayerProof, Outcome
-from accelsim.search.pareto import ParetoFront, pareto_front
+from accelsim.search.pareto import ParetoFront, pareto_front, thriftier
 from accelsim.search.prepared_search import PreparedSearch
 from accelsim.search.problem import LIMIT_TOLERANCE, Problem
 from accelsim.search.request import SearchRequest
@@ -79,7 +79,11 @@ class _Loop:
         """The solution whose run keeps the budgets, repaired where the table promised too much."""
         limits = dict(problem.limits)
         for attempt in range(MOST_REPAIRS + 1):
-            solution = self.request.solver.solve(problem.with_limits(limits), seed=self.request.seed, told=self.told)
+            limited = problem.with_limits(limits)
+            solution = self.request.solver.solve(limited, seed=self.request.seed, told=self.told)
+            if solution.objective == limited.evaluate(limited.objective, limited.indices(solution.assignment))[0]:
+                # Of equally good choices one that spends less: narrower accumulators, say.
+                solution = thriftier(limited, solution, "energy")
             policy = self.parts.space.policy(solution.assignment, self.parts.base, name=f"{self.parts.base.name}_chosen")
             quantized = quantize(self.request.model, self.request.data, policy)
             execution = execute(self.request.accelerator, quantized, self.samples, options=self.request.options,

@@ -114,10 +114,10 @@ def _point(problem: Problem, cost: str, limit: float, solver: Solver, *, may_fai
         if may_fail:
             return None
         raise
-    return _thriftier(limited, solution, cost)
+    return thriftier(limited, solution, cost)
 
 
-def _thriftier(problem: Problem, solution: Solution, cost: str) -> Solution:
+def thriftier(problem: Problem, solution: Solution, cost: str) -> Solution:
     """A solution that single changes cannot make cheaper without costing anything in the objective."""
     indices: Indices = problem.indices(solution.assignment)
     objective, spent = (problem.evaluate(name, indices)[0] for name in (problem.objective, cost))

@@ -30,11 +30,13 @@ class Samples:
     batches : inputs by the model's names.
     labels : (samples,), the classes; None where they are not known.
     file : for messages.
+    has_fixed_batch : whether the model takes whole batches alone, so that each counts as one run.
     """
 
     batches: tuple[Batch, ...]
     labels: NDArray[np.int64] | None = None
     file: str = ""
+    has_fixed_batch: bool = False
 
     @classmethod
     def load(cls, path: str | Path, model: FloatModel) -> Samples:
@@ -55,7 +57,8 @@ class Samples:
                 labels = np.asarray(arrays.pop(name))
             source = arrays
         batches = tuple(dict(batch) for batch in CalibrationSet(source, model))
-        made = cls(batches, None if labels is None else labels.reshape(-1).astype(np.int64), str(path))
+        made = cls(batches, None if labels is None else labels.reshape(-1).astype(np.int64), str(path),
+                   not model.is_batch_open)
         if labels is not None and (
                 labels.dtype.kind not in "iu" or len(labels.reshape(-1)) != made.count or labels.min() < 0):
             raise SearchError(f"expected {made.count} labels, whole numbers of at least 0, got {labels.dtype} of shape "
@@ -71,5 +74,6 @@ class Samples:
         return iter(self.batches)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All inputs, the samples in front."""
-        return {name: np.concatenate([batch[name] for batch in self.batches]) for name in self.batches[0]}
+        """All inputs, the samples in front; of a model with a batch of its own, whole batches."""
+        join = np.stack if self.has_fixed_batch else np.concatenate
+        return {name: join([batch[name] for batch in self.batches]) for name in self.batches[0]}

@@ -1,8 +1,9 @@
 """How long the integer program takes for a network of ResNet-50's size, drawn at random.
 
 54 layers, five widths of weights and five of activations each, limits of latency, energy and size. Latency is the slower of
-multiplying (as fast as the wider operand allows) and moving bytes, each layer with sizes of its own; sensitivities fall by four a
-bit. Separable: a layer's costs depend on its own weights and inputs. Shared: also on what it writes, which its reader reads.
+multiplying (as fast as the wider operand allows) and moving bytes, each layer with sizes of its own; sensitivities fall by
+four a bit. Separable: a layer's costs depend on its own weights and inputs. Shared: also on what it writes, which its reader
+reads.
 """
 
 import statistics

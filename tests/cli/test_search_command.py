@@ -37,13 +37,13 @@ def own_cache(folder, monkeypatch):
 
 
 def arguments(folder, *more):
-    return ["search", str(folder / "net.onnx"), "bitfusion_16x32", "--data", str(folder / "data.npz"), *more]
+    return ["search", str(folder / "net.onnx"), "unpu", "--data", str(folder / "data.npz"), *more]
 
 
 def test_a_search_prints_the_networks_the_layers_and_what_it_found(folder, capsys):
     assert main(arguments(folder, "--latency", "0.9x", "--front", "0")) == 0
     printed = capsys.readouterr().out
-    assert "net on bitfusion_16x32: 16 samples" in printed
+    assert "net on unpu: 16 samples" in printed
     for name in ("float", "uniform 8", "uniform 4", "chosen"):
         assert f"\n {name} " in printed
     assert "The choice keeps the budget of latency: " in printed
@@ -123,7 +123,7 @@ def test_an_infeasible_budget_says_the_smallest_feasible_value(folder, capsys):
 
 
 def test_a_search_without_samples_is_refused(folder, capsys):
-    assert main(["search", str(folder / "net.onnx"), "bitfusion_16x32", "--latency", "0.7x"]) == 2
+    assert main(["search", str(folder / "net.onnx"), "unpu", "--latency", "0.7x"]) == 2
     assert capsys.readouterr().err == "accelsim: --data: expected samples to calibrate on, got none\n"
 
 

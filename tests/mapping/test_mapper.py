@@ -91,7 +91,7 @@ def test_the_choice_is_within_a_twentieth_of_the_best_of_all_candidates(layer):
 
 @pytest.mark.parametrize("channels", [8, 16, 32])
 def test_a_narrower_output_makes_no_small_layer_slower(channels):
-    """Its tiles are shorter runs, so that a mapper which forgets what blocks wait for in the accumulators cuts them small."""
+    """A mapper that forgets how long blocks stay in the accumulators cuts it into small tiles, whose stores are shorter."""
     fused = load_accelerator("bitfusion_16x32")
     cycles = {}
     for bits in (8, 4, 2):

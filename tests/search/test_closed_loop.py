@@ -40,8 +40,8 @@ def some_digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcome(some_digits):
-    request = SearchRequest(FloatModel.load(DIGITS / "digits.onnx"), load_accelerator("bitfusion_16x32"),
-                            {"latency": "0.7x"}, DIGITS / "calibration.npz", some_digits, measure="loss", front_points=5,
+    request = SearchRequest(FloatModel.load(DIGITS / "digits.onnx"), load_accelerator("unpu"),
+                            {"latency": "0.7x"}, DIGITS / "calibration.npz", some_digits, measure="kl", front_points=5,
                             verifies=True)
     return search(request)
 
@@ -55,8 +55,6 @@ def test_the_digits_run_within_seven_tenths_of_uniform_8_and_one_point_of_float(
     assert found["chosen"].cycles <= 0.7 * found["uniform 8"].cycles
     assert found["float"].accuracy - found["chosen"].accuracy <= 0.01
     assert found["chosen"].overflows == 0
-    # Uniform 4 is neither as fast nor as accurate.
-    assert found["uniform 4"].cycles > found["chosen"].cycles
     assert found["uniform 4"].accuracy < found["chosen"].accuracy
     assert outcome.solution.is_optimal
 
@@ -93,7 +91,7 @@ def test_the_written_network_gives_the_reported_answers(outcome, some_digits, tm
     with np.load(some_digits) as arrays:
         images, labels = arrays["image"][:40], arrays["label"][:40]
     network = load_quantized_network(tmp_path / "quantized.onnx", batch=1)
-    result = simulate(load_accelerator("bitfusion_16x32"), network, inputs={"image": images})
+    result = simulate(load_accelerator("unpu"), network, inputs={"image": images})
     answers = result.outputs["scores"].reshape(40, -1).argmax(axis=1)
     assert result.total_cycles == outcome.result.total_cycles
     assert (answers == labels).mean() >= 0.95
@@ -112,12 +110,13 @@ def test_the_written_policy_quantizes_to_the_same_integers(outcome):
 
 def test_the_findings_say_what_was_kept_and_what_was_lost(outcome):
     found = search_findings(outcome)
-    assert found[0] == ("The choice keeps the budget of latency: 5,042 cycles simulated (0.700 of uniform 8), "
-                        "5,045 cycles allowed.")
+    cycles, limit = outcome.result.total_cycles, outcome.budgets[0].limit
+    assert found[0] == (f"The choice keeps the budget of latency: {cycles:,} cycles simulated "
+                        f"({cycles / outcome.uniform['latency']:.3f} of uniform 8), {limit:,.0f} cycles allowed.")
     assert found[1].startswith("Executed in integers on 200 samples, the choice is right for ")
-    assert found[2].startswith("Solver ilp: a sensitivity (loss) of ")
+    assert found[2].startswith("Solver ilp: a sensitivity (kl) of ")
     assert found[3] == "Every layer took exactly the cycles that the table predicted."
-    assert len(found) == 4
+    assert found[4].startswith("Remark: the hardware rounds widths up: stem 8/8 as 8/16, ")
 
 
 # A network of two layers, quick enough for everything else.
@@ -136,7 +135,7 @@ def small(tmp_path_factory):
     path = tmp_path_factory.mktemp("small") / "data.npz"
     np.savez(path, x=GENERATOR.normal(size=(12, 3, 6, 6)).astype(np.float32))
     space = SpaceOptions(weight_bits=(2, 4, 8), activation_bits=(4, 8), fixed={"inputs": 8})
-    return SearchRequest(model, load_accelerator("bitfusion_16x32"), {"latency": "0.96x"}, path, space=space, front_points=0)
+    return SearchRequest(model, load_accelerator("unpu"), {"latency": "0.8x"}, path, space=space, front_points=0)
 
 
 def test_without_labels_answers_are_compared_with_the_float_network(small):
@@ -155,11 +154,11 @@ def optimistic(table, share):
 
 def test_a_run_that_breaks_the_budget_is_repaired_or_told(small):
     parts = PreparedSearch(small)
-    cycles = f"{int(0.97 * parts.uniform['latency'])}cycles"
-    wrong = replace(small, table=optimistic(parts.table, 0.96), budgets={"latency": cycles})
+    cycles = f"{int(0.8 * parts.uniform['latency'])}cycles"
+    wrong = replace(small, table=optimistic(parts.table, 0.9), budgets={"latency": cycles})
     told = search(wrong)
     assert told.result.total_cycles > told.budgets[0].limit
-    assert told.remarks[-1].startswith("the run breaks the budget: latency ")
+    assert any(remark.startswith("the run breaks the budget: latency ") for remark in told.remarks)
     assert search_findings(told)[0].startswith("The choice breaks the budget of latency: ")
     repaired = search(replace(wrong, verifies=True))
     assert repaired.result.total_cycles <= repaired.budgets[0].limit
@@ -189,17 +188,18 @@ def test_an_infeasible_budget_says_the_smallest_latency_and_what_is_fixed(small)
 def test_a_table_of_other_hardware_is_refused_by_its_fingerprint(small):
     table = PreparedSearch(small).table
     other = with_changes(small.accelerator, {"clock": "400 MHz"})
-    with pytest.raises(AccelsimError, match=r"expected a table made for the accelerator bitfusion_16x32 \(fingerprint"):
+    with pytest.raises(AccelsimError, match=r"expected a table made for the accelerator unpu \(fingerprint"):
         search(replace(small, accelerator=other, table=table))
 
 
 def test_safe_accumulators_are_the_narrowest_allowed_ones_and_nothing_overflows(small):
     space = replace(small.space, accumulator_bits=(16, 18, 20, 24))
-    found = search(replace(small, space=space, budgets={"latency": "0.96x", "energy": "1x"}))
+    found = search(replace(small, space=space, budgets={"latency": "0.8x"}))
     grid = [layer for layer in found.layers if layer.accumulator_bits is not None]
     assert [layer.name for layer in grid] == ["a", "b"]
     for layer in grid:
-        assert layer.safe_bits <= layer.accumulator_bits
+        # Nothing asks for wide ones: the narrowest that is safe.
+        assert layer.accumulator_bits == min(bits for bits in (16, 18, 20, 24) if bits >= layer.safe_bits)
     assert by_name(found)["chosen"].overflows == 0
     # The energy of each layer is that of a run with its own accumulators.
     for layer in grid:
@@ -228,6 +228,19 @@ def test_a_forbidden_accumulator_is_one_that_the_bound_exceeds(small):
             assert 0 <= rated[term.label].values[place] <= 2.0
             if not np.isinf(term.values[place]):
                 assert rated[term.label].values[place] == 0
+    # What is forbidden of the first layer at its widest does overflow on the samples.
+    assert np.isinf(safe["a accumulators"].values[-1, ..., 0]).all()
+    assert rated["a accumulators"].values.max() > 0
+
+
+def test_a_model_of_a_fixed_batch_is_run_batch_by_batch(small, tmp_path):
+    model = replace(small.model, inputs={"x": GraphInput((4, 3, 6, 6), 1)})
+    data = tmp_path / "batches.npz"
+    np.savez(data, x=GENERATOR.normal(size=(3, 4, 3, 6, 6)).astype(np.float32), label=np.arange(12) % 4)
+    found = search(replace(small, model=model, data=data))
+    assert found.samples == 12
+    assert all(0 <= each.accuracy <= 1 for each in found.contenders)
+    assert found.largest_error_cycles == 0
 
 
 def test_any_solver_closes_the_loop(small):
@@ -261,5 +274,30 @@ def test_a_wrong_request_is_told_in_one_line(small, changes, line):
 
 def test_widths_that_the_hardware_rounds_up_are_remarked(small):
     space = SpaceOptions(weight_bits=(3,), activation_bits=(8,), fixed={})
-    found = search(replace(small, space=space, budgets={"latency": "1x"}))
+    found = search(replace(small, space=space, accelerator=load_accelerator("bitfusion_16x32"), budgets={"latency": "1x"}))
     assert found.remarks[-1] == "the hardware rounds widths up: a 3/8 as 4/8, b 3/8 as 4/8"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measure", ["kl", "loss", "sqnr", "fisher"])
+def test_all_test_images_stay_within_one_point_of_float_by_several_measures(measure):
+    request = SearchRequest(FloatModel.load(DIGITS / "digits.onnx"), load_accelerator("unpu"),
+                            {"latency": "0.7x"}, DIGITS / "calibration.npz", DIGITS / "test.npz", measure=measure,
+                            front_points=0, verifies=True)
+    found = by_name(search(request))
+    assert found["chosen"].cycles <= 0.7 * found["uniform 8"].cycles
+    assert found["float"].accuracy - found["chosen"].accuracy <= 0.01
+
+
+def test_scales_that_the_requantizer_does_not_take_are_refused(small):
+    # The policy's scales are no powers of two, and this requantizer shifts alone.
+    policy = parse_bit_policy("weights: {range: min_max}\n", file="policy.yaml")
+    with pytest.raises(AccelsimError, match="expected a power of two"):
+        search(replace(small, policy=policy))
+
+
+def test_an_accelerator_of_one_width_gains_nothing_from_narrow_operands_but_bytes(small):
+    found = search(replace(small, accelerator=load_accelerator("tpu_v1"), budgets={"latency": "1x"}))
+    narrow = [layer for layer in found.layers if layer.is_rounded_up]
+    assert found.solution.costs["size"] <= found.uniform["size"]
+    assert all(layer.effective_bits == (8, 8) for layer in narrow)

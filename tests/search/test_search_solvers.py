@@ -198,3 +198,16 @@ def test_the_greedy_frontier_falls_from_the_best_to_the_cheapest():
     assert times == sorted(times, reverse=True)
     assert frontier[0].objective == pytest.approx(rising[:, 0].sum())
     assert times[-1] == pytest.approx(rising[:, 0].sum())
+
+
+def test_the_evolved_front_has_no_point_that_another_one_beats():
+    generator = np.random.default_rng(6)
+    variables = tuple(Variable(f"l{n}", (2, 4, 8)) for n in range(5))
+    rising = np.sort(generator.random((5, 3)), axis=1)
+    costs = {"error": tuple(CostTerm.of(v.name, [v.name], row[::-1]) for v, row in zip(variables, rising, strict=True)),
+             "time": tuple(CostTerm.of(v.name, [v.name], row) for v, row in zip(variables, rising, strict=True))}
+    problem = Problem(variables, costs, "error", {"time": 100.0})
+    points = [(each.objective, each.costs["time"]) for each in Evolutionary(trials=120, population=20).front(problem)]
+    assert len(points) > 3
+    for point in points:
+        assert not any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points)
