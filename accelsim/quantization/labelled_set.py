@@ -15,7 +15,7 @@ from accelsim.quantization.float_model import FloatModel
 from accelsim.workload.input_values import load_arrays
 
 #: Names under which the classes may stand.
-LABELS = ("label", "labels")
+LABELS = ("label", "labels", "target", "targets")
 
 
 class LabelledSet:
@@ -49,7 +49,7 @@ class LabelledSet:
             source = {name: array for name, array in source.items() if name in model.inputs or name not in LABELS}
         self._labels = None if labels is None else _checked(np.asarray(labels), file)
         self._file = file
-        self._samples = CalibrationSet(source, model)
+        self._samples = CalibrationSet(source, model, file=file)
 
     @property
     def has_labels(self) -> bool:

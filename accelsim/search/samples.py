@@ -10,15 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import SearchError
-from accelsim.quantization.calibration_set import CalibrationSet
 from accelsim.quantization.float_model import FloatModel
-from accelsim.workload.input_values import load_arrays
+from accelsim.quantization.labelled_set import LabelledSet
 
 Batch = Mapping[str, NDArray[Any]]
-
-#: Names under which a file may have the classes of its samples.
-LABEL_NAMES = ("label", "labels", "target", "targets")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,26 +39,12 @@ class Samples:
 
         Raises
         ------
-        WorkloadError : what `CalibrationSet` refuses.
-        SearchError : as many labels as samples are expected, whole numbers of at least 0.
+        WorkloadError : what `LabelledSet` refuses.
         """
-        path = Path(path)
-        labels = None
-        source: Any = path
-        if path.is_file():
-            arrays = dict(load_arrays(path))
-            name = next((each for each in LABEL_NAMES if each in arrays and each not in model.inputs), None)
-            if name is not None:
-                labels = np.asarray(arrays.pop(name))
-            source = arrays
-        batches = tuple(dict(batch) for batch in CalibrationSet(source, model))
-        made = cls(batches, None if labels is None else labels.reshape(-1).astype(np.int64), str(path),
+        pairs = list(LabelledSet(path, model))
+        labels = [found for _, found in pairs if found is not None]
+        return cls(tuple(batch for batch, _ in pairs), np.concatenate(labels) if labels else None, str(path),
                    not model.is_batch_open)
-        if labels is not None and (
-                labels.dtype.kind not in "iu" or len(labels.reshape(-1)) != made.count or labels.min() < 0):
-            raise SearchError(f"expected {made.count} labels, whole numbers of at least 0, got {labels.dtype} of shape "
-                              f"{list(labels.shape)}", file=str(path))
-        return made
 
     @property
     def count(self) -> int:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.qparams import QParams
+from accelsim.quantization.switched_session import SwitchedSession
 from accelsim.search.operand import Operand
 from accelsim.search.samples import Samples
-from accelsim.search.sensitivities.switched_session import SwitchedSession
 from accelsim.search.solution import Told
 from accelsim.search.width_models import WidthModels
 
@@ -51,7 +51,8 @@ class Measurement:
     def logits_of(self, batch: Mapping[str, NDArray[Any]], *, weights: Mapping[str, NDArray[Any]] | None = None,
                   grids: Mapping[str, QParams] | None = None) -> NDArray[np.float64]:
         """Of the network with some operands quantized, one row a sample (or a position, where there are several)."""
-        found = self.session.run(batch, weights=weights, grids=grids).astype(np.float64)
+        outputs = self.session.run(batch, weights=weights, grids=grids)
+        found = outputs[self.models.model.outputs[0]].astype(np.float64)
         has_positions = found.ndim > 2 and found.shape[-1] > 1
         rows = found.reshape(-1, found.shape[-1]) if has_positions else found.reshape(len(found), -1)
         return np.log(np.maximum(rows, 1e-300)) if self._ends_in_softmax else rows
