@@ -91,7 +91,8 @@ def test_calibration_takes_so_many_times_the_float_inference(setter, network, ke
 
     weights = seconds(lambda: quantize(network, images[:1], BitPolicy()))  # what is no calibration: placement, weights
     infer()
-    inference = min(seconds(infer) for _ in range(2))
+    # As long as a calibration takes: machines that lend processors for a moment lend them to short runs.
+    inference = seconds(lambda: [infer() for _ in range(4)]) / 4
     calibration = seconds(lambda: quantize(network, images, policy)) - weights
     keeps(what=f"calibration by {setter} on {IMAGES} images of {SIDE} x {SIDE}, MobileNetV2",
           measured=f"{calibration / inference:.1f} times the float inference ({calibration:.1f} s, {inference:.1f} s)",
