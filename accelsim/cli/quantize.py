@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -11,6 +12,7 @@ from accelsim.cli import options as given
 from accelsim.cli.output import print_json, print_remark, print_table, progress_bar
 from accelsim.errors import AccelsimError, NumericsError, QuantizationError
 from accelsim.problem import wrong_choice
+from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim.quantization.bit_policy import BitPolicy
@@ -98,8 +100,7 @@ def quantize(
 
     if out is None:
         raise AccelsimError("expected a file for the quantized network, got none", field="--out")
-    if float_out is not None and float_out.absolute() == out.absolute():
-        raise AccelsimError("expected another file than the quantized network's", field="--float")
+    _check_targets(out, float_out, inputs={"model": Path(model), "calibration set": data, "policy": policy})
     _check_form(form)
     sizes = given.parse_shapes(shapes or [])
     for path in (out, float_out):
@@ -124,15 +125,25 @@ def quantize(
     if float_out is not None:
         write_atomically(float_out, content_of(quantized.model.proto))
     if report is not None:
-        _write_report(quantized, report)
+        _write_report(quantized, network.fingerprint, report)
     write_atomically(out, content)
     for line in (*remarks, *quantized.steps):
         print_remark(str(line))
     print_remark(f"quantized network: {out}")
     if is_json:
-        print_json(_document(quantized))
+        print_json(_document(quantized, network.fingerprint))
         return
     print_table(lambda width: _table(quantized, width))
+
+
+def _check_targets(out: Path, float_out: Path | None, *, inputs: Mapping[str, Path | None]) -> None:
+    """That no file takes the place of another one, or of what the command reads."""
+    if float_out is not None and float_out.resolve() == out.resolve():
+        raise AccelsimError("expected another file than the quantized network's", field="--float")
+    for option, target in (("--out", out), ("--float", float_out)):
+        for name, source in inputs.items():
+            if target is not None and source is not None and target.resolve() == source.resolve():
+                raise AccelsimError(f"expected another file than the {name}'s", field=option)
 
 
 def _check_form(form: str) -> None:
@@ -238,20 +249,22 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
         "output": f"{row['output_bits']} b", "output scheme": row["output_symmetry"], "output range": row["output_range"]}
 
 
-def _document(quantized: QuantizedModel) -> dict[str, Any]:
+def _document(quantized: QuantizedModel, fingerprint: str) -> dict[str, Any]:
+    """Plain data; the fingerprint is that of the float network as it was given."""
     from accelsim.quantization.quantization_rows import layer_rows, placement_rows
 
-    return {"network": quantized.model.name, "policy": quantized.policy.to_document(), "layers": layer_rows(quantized),
+    return {"accelsim_version": __version__, "network": quantized.model.name, "network_fingerprint": fingerprint,
+            "policy": quantized.policy.to_document(), "layers": layer_rows(quantized),
             "tensors": list(placement_rows(quantized)), "remarks": list(quantized.remarks),
             "steps": [step._asdict() for step in quantized.steps]}
 
 
-def _write_report(quantized: QuantizedModel, folder: Path) -> None:
+def _write_report(quantized: QuantizedModel, fingerprint: str, folder: Path) -> None:
     from accelsim.quantization.quantization_rows import layer_rows, placement_rows
     from accelsim.report.writer import csv_bytes, json_bytes, write_files
 
     files = {"layers.csv": csv_bytes(layer_rows(quantized)), "tensors.csv": csv_bytes(list(placement_rows(quantized))),
-             "quantization.json": json_bytes(_document(quantized))}
+             "quantization.json": json_bytes(_document(quantized, fingerprint))}
     if quantized.policy.requantization is not None:
         from accelsim.quantization.integer_arithmetic import requantization_rows
 

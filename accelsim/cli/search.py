@@ -223,6 +223,7 @@ def _print(outcome: Outcome) -> None:
     from accelsim.report.search_report import contenders_table, layers_table, search_findings
 
     print_table(lambda width: contenders_table(outcome))
+    print_text("")
     print_table(lambda width: layers_table(outcome, width))
     for finding in search_findings(outcome):
         print_text(finding)

@@ -58,7 +58,8 @@ def activation_grids(model: FloatModel, placement: Placement, choices: ResolvedP
                 ranges[group.name] = choice.setter.range
             elif isinstance(choice.setter, BatchNormStatistics):
                 moments = moments or channel_moments(model)
-                ranges[group.name] = _range_of_statistics(group, choice.setter, choice.scheme, model, moments)
+                ranges[group.name] = _range_of_statistics(group, choice.setter, choice.scheme, model, moments,
+                                                          has_data=data is not None)
             else:
                 observers[group.name] = choice.setter.observer(choice.scheme)
         except NumericsError as error:
@@ -80,7 +81,7 @@ def _grid(name: str, found: Range, choice: ActivationChoice, model: FloatModel) 
 
 
 def _range_of_statistics(group: QuantizerGroup, setter: BatchNormStatistics, scheme: Scheme, model: FloatModel,
-                         moments: Mapping[str, Moments]) -> Range:
+                         moments: Mapping[str, Moments], *, has_data: bool) -> Range:
     """The range of tensors whose mean and deviation follow from batch normalizations, limited by their activations."""
     layers = {layer.activated: layer for layer in model.layers}
     ends = []
@@ -90,8 +91,9 @@ def _range_of_statistics(group: QuantizerGroup, setter: BatchNormStatistics, sch
         else:
             source, clip = _before_clamp(tensor, model)
         if source not in moments:
+            way_out = "choose" if has_data else "give a calibration set, or choose"
             raise model.error(f"expected the statistics of a batch normalization for {setter.name}, got a tensor without "
-                              "one; choose another range setter for it", f'tensor "{tensor}"')
+                              f"one; {way_out} another range setter for it", f'tensor "{tensor}"')
         known = moments[source]
         ends.append(setter.range_from(known.mean, np.sqrt(known.variance), scheme, floor=float(np.min(clip.low)),
                                       ceiling=float(np.max(clip.high))))

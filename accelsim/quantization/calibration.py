@@ -7,18 +7,23 @@ the set run again, and then only what they ask for is computed.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from accelsim.errors import NumericsError, WorkloadError
-from accelsim.quantization.calibration_set import Batch, CalibrationSet
+from accelsim.quantization.calibration_set import CalibrationSet
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.float_session import FloatSession
 from accelsim.quantization.ranges.observer import Observer, Range
 
 #: Told after each batch: batches so far, of all passes as far as that is known, and what is being done.
 Told = Callable[[int, int, str], None]
+
+_WORKERS = os.cpu_count() or 1
 
 
 class Observed(Protocol):
@@ -50,11 +55,12 @@ def observed_ranges(model: FloatModel, observers: Mapping[str, Observer], groups
         active = {name: observer for name, observer in observers.items() if observer.passes >= number}
         tensors = [tensor for name in active for tensor in groups[name].owners]
         session = FloatSession(model, tensors, reuses_memory=True)
-        for batch in data:
-            _observe(session, batch, active, groups, model)
-            count += 1
-            if told is not None:
-                told(count, max(count, passes * data.batches), f"calibration, pass {number} of {passes}")
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            for batch in data:
+                _observe(session.run(batch), active, groups, model, pool)
+                count += 1
+                if told is not None:
+                    told(count, max(count, passes * data.batches), f"calibration, pass {number} of {passes}")
         for name, observer in active.items():
             observer.end_pass()
             if observer.passes == number:
@@ -62,18 +68,29 @@ def observed_ranges(model: FloatModel, observers: Mapping[str, Observer], groups
     return ranges
 
 
-def _observe(session: FloatSession, batch: Batch, active: Mapping[str, Observer], groups: Mapping[str, Observed],
-             model: FloatModel) -> None:
-    """One batch for every observer; observers are independent of one another, so that several cores can look."""
-    values = session.run(batch)
+def _observe(values: Mapping[str, NDArray[Any]], active: Mapping[str, Observer], groups: Mapping[str, Observed],
+             model: FloatModel, pool: ThreadPoolExecutor) -> None:
+    """One batch for every observer; observers are independent of one another, so that several cores can look.
 
-    def look(name: str) -> None:
-        for tensor in groups[name].owners:
+    Each core takes the next one that is left: a task for each would take longer than many of them look.
+    """
+    left = deque(enumerate(active.items()))
+    problems: dict[int, WorkloadError] = {}
+
+    def look() -> None:
+        while True:
             try:
-                active[name].observe(values[tensor])
-            except NumericsError as error:
-                raise WorkloadError(error.problem, file=model.path or None, field=f'tensor "{tensor}"') from None
+                number, (name, observer) = left.popleft()
+            except IndexError:
+                return
+            for tensor in groups[name].owners:
+                try:
+                    observer.observe(values[tensor])
+                except NumericsError as error:
+                    problems[number] = WorkloadError(error.problem, file=model.path or None, field=f'tensor "{tensor}"')
+                    return
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(look, active):
-            pass
+    for task in [pool.submit(look) for _ in range(_WORKERS)]:
+        task.result()
+    if problems:
+        raise problems[min(problems)]

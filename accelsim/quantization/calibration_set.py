@@ -42,10 +42,11 @@ class CalibrationSet:
 
     Parameters
     ----------
-    source : the samples. An array has the input's shape, or one dimension more, or its first dimension counts samples; a
-        folder's files are read in the order of their names; items of an iterable are dictionaries by input name, or arrays
-        where the network has one input.
+    source : the samples. An array has the input's shape, or one dimension more, or its first dimension counts samples;
+        where the batch is open, one sample may come without it. A folder's files are read in the order of their names; items
+        of an iterable are dictionaries by input name, or arrays where the network has one input.
     model : the network.
+    file : that messages name, of arrays that were read from one.
 
     Raises
     ------
@@ -60,9 +61,9 @@ class CalibrationSet:
     [[[1.0, 2.0]], [[3.0, 4.0]]]
     """
 
-    def __init__(self, source: Source, model: FloatModel) -> None:
+    def __init__(self, source: Source, model: FloatModel, *, file: str | None = None) -> None:
         self._model = model
-        self._file = str(source) if isinstance(source, str | Path) else None
+        self._file = str(source) if isinstance(source, str | Path) else file
         self._items = self._opened(source)
         #: Batches of one reading; 0 before the first one is over.
         self.batches = 0
@@ -126,6 +127,8 @@ class CalibrationSet:
         inner = array.shape[1:]
         if _is_open(known) and _fits(inner, shape[1:]):
             return array
+        if _is_open(known) and _fits(array.shape, shape[1:]):
+            return array[None]
         if not _is_open(known):
             if _fits(array.shape, shape):
                 return array[None]
@@ -134,7 +137,7 @@ class CalibrationSet:
             if shape[:1] == (1,) and _fits(inner, shape[1:]):
                 return array[:, None]
         stated = ", ".join(str(size or "?") for size in shape)
-        more = "" if _is_open(known) else f", or [samples, {stated}]"
+        more = f" or [{stated.partition(', ')[2]}]" if _is_open(known) else f", or [samples, {stated}]"
         raise WorkloadError(f"expected the shape [{stated}]{more}, got {list(array.shape)}", file=self._file, field=name)
 
     def _array(self, name: str, arrays: Mapping[str, Any]) -> Any:
@@ -153,9 +156,12 @@ class CalibrationSet:
         if array.dtype.kind not in wanted:
             raise WorkloadError(f"expected numbers of type {type_name(known.element_type)}, got {array.dtype.name}",
                                 file=self._file, field=name)
-        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-            raise WorkloadError("expected finite numbers, got NaN or infinity", file=self._file, field=name)
-        return array.astype(helper.tensor_dtype_to_np_dtype(known.element_type), copy=False)
+        with np.errstate(over="ignore"):
+            typed = array.astype(helper.tensor_dtype_to_np_dtype(known.element_type), copy=False)
+        if not np.all(np.isfinite(typed)):
+            found = "one that float32 does not hold" if np.all(np.isfinite(array)) else "NaN or infinity"
+            raise WorkloadError(f"expected finite numbers, got {found}", file=self._file, field=name)
+        return typed
 
 
 class _OneReading:

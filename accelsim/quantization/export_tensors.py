@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.numerics.qparams import QParams
 from accelsim.numerics.qtype import QType
-from accelsim.quantization.integer_storage import integer_tensor, real_tensor, stored_type
+from accelsim.quantization.integer_storage import activation_type, integer_tensor, real_tensor, stored_type
 from accelsim.quantization.quantized_model import QuantizedModel
 
 if TYPE_CHECKING:
@@ -75,13 +75,17 @@ class ExportTensors:
 
     def scales(self, name: str, scale: ArrayLike, point: ArrayLike, qtype: QType) -> tuple[str, str]:
         """Adds scale and zero point of a constant; their names."""
-        names = self.reals(f"{name}_scale", scale), self.integers(f"{name}_zero_point", point, qtype)
-        if stored_type(qtype) != qtype:
-            self.types[names[1]] = qtype
-        return names
+        return self._scales(name, scale, point, qtype, stored_type(qtype))
 
     def grid(self, group: str, qparams: QParams) -> tuple[str, str]:
         """Names of scale and zero point of a group of activations, which are added once."""
         if group not in self._grids:
-            self._grids[group] = self.scales(group, qparams.scale, qparams.zero_point, qparams.qtype)
+            self._grids[group] = self._scales(group, qparams.scale, qparams.zero_point, qparams.qtype,
+                                              activation_type(qparams.qtype))
         return self._grids[group]
+
+    def _scales(self, name: str, scale: ArrayLike, point: ArrayLike, qtype: QType, stored: QType) -> tuple[str, str]:
+        names = self.reals(f"{name}_scale", scale), self.integers(f"{name}_zero_point", point, stored)
+        if stored != qtype:
+            self.types[names[1]] = qtype
+        return names

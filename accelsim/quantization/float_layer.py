@@ -121,7 +121,8 @@ class FloatLayer:
         """
         if weights is not None:
             place = self.node.inputs.index(self.weights_name)
-            array = self.layout.restored(np.asarray(weights, np.float32))
+            with np.errstate(over="ignore"):  # what float32 does not hold is refused where the network runs
+                array = self.layout.restored(np.asarray(weights, np.float32))
             model = model.with_operand(self.node.name, place, array, f"{self.name}_weights")
         if bias is None:
             return model

@@ -6,6 +6,7 @@ for them are rewritten when the file is read), constants are arrays, and copies 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -236,6 +237,11 @@ class FloatModel:
         from accelsim.quantization.onnx_file import model_of
 
         return model_of(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the network as ONNX: what runs of it follow from."""
+        return hashlib.sha256(self.proto.SerializeToString(deterministic=True)).hexdigest()
 
     def run(self, inputs: Mapping[str, NDArray[Any]], tensors: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
         """What onnxruntime computes for these inputs; the outputs, or the named tensors.

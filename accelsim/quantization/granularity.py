@@ -66,7 +66,8 @@ class Granularity:
             raise NumericsError(f"expected {expected}, got {self.axis}", field="granularity.axis")
         if (self.size is None) != (self.kind in ("tensor", "channel")):
             expected = f"a size for each {self.kind}" if self.size is None else f"no size for each {self.kind}"
-            raise NumericsError(f"expected {expected}, got {self.size}", field="granularity.size")
+            found = "none" if self.size is None else self.size
+            raise NumericsError(f"expected {expected}, got {found}", field="granularity.size")
         if self.size is not None and (isinstance(self.size, bool) or self.size < 1):
             raise NumericsError(f"expected at least 1 element in a unit, got {self.size}", field="granularity.size")
 

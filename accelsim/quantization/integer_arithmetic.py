@@ -43,7 +43,8 @@ def require_integer_arithmetic(network: QuantizedNetwork) -> None:
                 own.kernel.run(zeros, network.rule)
         except NumericsError as error:
             problem = f"{error.field}: {error.problem}" if error.field else error.problem
-            raise WorkloadError(f"{problem} (under {network.rule.scheme})", file=network.network.name,
+            hint = "; give weights and activations has_power_of_two_scale" if "power of two" in error.problem else ""
+            raise WorkloadError(f"{problem} (under {network.rule.scheme}{hint})", file=network.network.name,
                                 field=layer.name) from None
         grids[layer.output.name] = own.output
 

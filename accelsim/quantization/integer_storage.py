@@ -1,4 +1,5 @@
-"""Integers as ONNX stores them: in their own type where ONNX has it, else in the next wider one.
+"""Integers as ONNX stores them: in their own type where ONNX has it, else in the next wider one; activations in 8 bits
+at least.
 
 Integers of 2 bits are stored in 4: ONNX has a type for them since operator set 25, but the default session of onnxruntime
 1.31 makes a QLinearConv of a convolution with such weights, which it then refuses.
@@ -27,6 +28,19 @@ def stored_type(qtype: QType) -> QType:
     ('uint8', 'int4', 'int16')
     """
     return QType(next(bits for bits in (4, 8, 16, 32) if qtype.bits <= bits), qtype.is_signed)
+
+
+def activation_type(qtype: QType) -> QType:
+    """The type that holds activations: of 8 bits at least, also for those of 4, which ONNX has.
+
+    The default session of onnxruntime 1.31 refuses a Clip before a QuantizeLinear to 4 bits, and drops a ReLU there whose
+    work the zero point does not do.
+
+    >>> activation_type(QType(4, False)).name, activation_type(QType(12, True)).name
+    ('uint8', 'int16')
+    """
+    stored = stored_type(qtype)
+    return QType(max(stored.bits, 8), stored.is_signed)
 
 
 def element_type(qtype: QType) -> int:

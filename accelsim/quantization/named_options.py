@@ -31,7 +31,7 @@ def named(kinds: Mapping[str, type[Method]], name: str, options: Mapping[str, ob
     for option, value in options.items():
         if option not in known:
             problem = unknown_key(option, known) if known else f"expected no options, got {quoted(option)}"
-            raise NumericsError(problem, field=name)
+            raise NumericsError(problem, field=f"{name}.{option}")
         _require_type(known[option], option, value)
     made: Method = kind(**options)
     return made

@@ -5,10 +5,11 @@
                        bias (int32) -> DequantizeLinear --^
 
 Weights are stored as integers, with one scale, one a channel, or one a block; biases as int32 in units of s_x s_w. Widths
-that ONNX does not have ride in the next wider type, with a Clip to their range before the QuantizeLinear, and the metadata
-tell the types (`accelsim.workload.onnx.true_types`). Weights that are codes are stored as the integers that they stand for,
-and the metadata tell their width (`accelsim.workload.onnx.code_widths`). Where a tensor is picked from others on its grid
-(max pooling, moves) there is no Clip, since its integers are in range.
+that ONNX does not have ride in the next wider type, activations of fewer than 8 bits in 8 (`activation_type` tells why),
+with a Clip to their range before the QuantizeLinear; the metadata tell the types
+(`accelsim.workload.onnx.true_types`). Weights that are codes are stored as the integers that they stand for, and the
+metadata tell their width (`accelsim.workload.onnx.code_widths`). Where a tensor is picked from others on its grid (max
+pooling, moves) there is no Clip, since its integers are in range.
 
 Source: ONNX Operators.md, QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear; onnxruntime
 `docs/performance/model-optimizations/quantization.md`, Quantization Formats.
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from accelsim.numerics.qparams import QParams
 from accelsim.quantization.export_tensors import ExportTensors
 from accelsim.quantization.integer_operands import IntegerOperands
-from accelsim.quantization.integer_storage import stored_type
+from accelsim.quantization.integer_storage import activation_type
 from accelsim.quantization.onnx_file import assembled, node_proto
 from accelsim.quantization.quantized_model import QuantizedModel
 from accelsim.workload.onnx.code_widths import KEY as CODES_KEY
@@ -101,7 +102,7 @@ class _Export:
         else:
             qparams = self._quantized.activations[group.name]
             scale, point = graph.grid(group.name, qparams)
-            if tensor in group.owners and stored_type(qparams.qtype) != qparams.qtype:
+            if tensor in group.owners and activation_type(qparams.qtype) != qparams.qtype:
                 source = self._put_clip(tensor, source, group.name, qparams)
             graph.put("QuantizeLinear", f"{tensor}_QuantizeLinear", (source, scale, point), (integers,))
         graph.put("DequantizeLinear", f"{tensor}_DequantizeLinear", (integers, scale, point), (result,))
@@ -116,7 +117,7 @@ class _Export:
         return names
 
     def _put_clip(self, tensor: str, source: str, group: str, qparams: QParams) -> str:
-        """A Clip to the range of a type that ONNX does not have; its output."""
+        """A Clip to the range of a type that rides in a wider one; its output."""
         if group not in self._bounds:
             low, high = clip_bounds(float(qparams.scale), int(qparams.zero_point), qparams.qtype)
             self._bounds[group] = self._graph.reals(f"{group}_low", low), self._graph.reals(f"{group}_high", high)

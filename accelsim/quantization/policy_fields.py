@@ -30,11 +30,13 @@ def _granularity(value: object) -> Granularity | None:
     kind, size = document["kind"], document.get("size")
     axis = {"tensor": None, "sub_channel": 1}.get(str(kind), 0)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-        raise ValueError(f"expected a whole number as size, got {quoted(size)}")
+        raise ValueError(f"size: expected a whole number, got {quoted(size)}")
     try:
         return Granularity(kind, axis=axis, size=size)
     except NumericsError as error:
-        raise ValueError(error.problem) from None
+        # A relative path, so that the whole line is kept.
+        place = "size" if error.field == "granularity.size" else "kind"
+        raise ValueError(f"{place}: {error.problem}") from None
 
 
 def _granularity_document(granularity: Granularity | None) -> Any:
@@ -70,7 +72,8 @@ class _Named(NamedTuple):
             return self.make(str(document[self.key]), options)
         except NumericsError as error:
             # A relative path, so that the whole line is kept: "setter: expected one of ..., got ... (did you mean ...?)".
-            place = error.field if error.field in options else self.key
+            option = (error.field or "").rpartition(".")[2]
+            place = option if option in options else self.key
             raise ValueError(f"{place}: {error.problem}") from None
 
     def document(self, chosen: Any) -> Any:

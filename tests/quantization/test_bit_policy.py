@@ -101,14 +101,21 @@ WRONG = {
         'cross_entropy, aciq, bn_statistics, known, got "msee" (did you mean "mse"?)'),
     "weights: {range: {setter: mse, steps: 1}}": "p.yaml:1: weights.range.steps: expected at least 2 steps, got 1",
     "weights: {range: {setter: mse, stepz: 9}}": (
-        'p.yaml:1: weights.range.setter: expected a known key, got "stepz" (did you mean "steps"?)'),
+        'p.yaml:1: weights.range.stepz: expected a known key, got "stepz" (did you mean "steps"?)'),
     "weights: {range: [mse]}": (
         "p.yaml:1: weights.range: expected the name of a range setter, or one with its options such as {setter: mse, "
         "steps: 200}, got a list"),
     "weights: {granularity: row}": (
-        "p.yaml:1: weights.granularity: expected one of tensor, channel, channel_group, sub_channel, got \"row\""),
+        "p.yaml:1: weights.granularity.kind: expected one of tensor, channel, channel_group, sub_channel, got \"row\""),
     "weights: {granularity: {kind: sub_channel}}": (
-        "p.yaml:1: weights.granularity: expected a size for each sub_channel, got a mapping"),
+        "p.yaml:1: weights.granularity.size: expected a size for each sub_channel, got none"),
+    "weights: {granularity: {kind: sub_channel, size: 0}}": (
+        "p.yaml:1: weights.granularity.size: expected at least 1 element in a unit, got 0"),
+    "weights: {granularity: {kind: sub_channel, size: half}}": (
+        'p.yaml:1: weights.granularity.size: expected a whole number, got "half"'),
+    "weights: {granularity: chanel}": (
+        "p.yaml:1: weights.granularity.kind: expected one of tensor, channel, channel_group, sub_channel, "
+        'got "chanel" (did you mean "channel"?)'),
     "weights: {granularity: {size: 3}}": (
         "p.yaml:1: weights.granularity: expected tensor, channel, or a kind with a size such as {kind: sub_channel, "
         "size: 32}, got a mapping"),
@@ -127,7 +134,7 @@ WRONG = {
         "p.yaml:1: weights.rounding.damping: expected above 0, got 0"),
     "weights: {rounding: {name: stochastic, seed: -1}}": "p.yaml:1: weights.rounding.seed: expected at least 0, got -1",
     "weights: {rounding: {name: nearest, seed: 1}}": (
-        'p.yaml:1: weights.rounding.name: expected no options, got "seed"'),
+        'p.yaml:1: weights.rounding.seed: expected no options, got "seed"'),
     "weights: {rounding: {iterations: 3}}": (
         "p.yaml:1: weights.rounding: expected the name of a rounding, or one with its options such as {name: adaround, "
         "iterations: 1000}, got a mapping"),

@@ -64,6 +64,13 @@ def test_an_open_batch_takes_several_samples_at_once(tmp_path: Path) -> None:
     assert [len(batch) for batch in seen(many, model)] == [16, 16, 8]
 
 
+def test_a_sample_of_an_open_batch_may_come_without_it(tmp_path: Path) -> None:
+    for number, sample in enumerate(SAMPLES):
+        np.save(tmp_path / f"{number}.npy", sample.reshape(2, 3))
+    model = model_of(tmp_path, ["N", 2, 3])
+    assert seen(tmp_path, model) == SAMPLES.reshape(-1, 1, 2, 3).tolist()
+
+
 def test_inputs_are_read_side_by_side(tmp_path: Path) -> None:
     model = model_of(tmp_path, op="Add", inputs=2)
     batches = list(CalibrationSet({"x1": SAMPLES, "x": SAMPLES + 1}, model))
@@ -103,8 +110,10 @@ def test_bad_data_are_told_in_one_line(tmp_path: Path) -> None:
     assert complaint(tmp_path / "text.npz", model) == (
         f"{tmp_path / 'text.npz'}: expected an .npz or .npy file of plain arrays, got another file or a damaged one")
     assert complaint(np.zeros((4, 2, 2)), model) == "x: expected the shape [1, 2, 3], or [samples, 1, 2, 3], got [4, 2, 2]"
-    assert complaint(np.zeros((2, 3)), model_of(tmp_path, ["N", 2, 3])) == "x: expected the shape [N, 2, 3], got [2, 3]"
+    assert complaint(np.zeros((2, 4)), model_of(tmp_path, ["N", 2, 3])) == (
+        "x: expected the shape [N, 2, 3] or [2, 3], got [2, 4]")
     assert complaint({"images": SAMPLES, "masks": SAMPLES}, model) == "expected an array called x, got images, masks"
+    assert complaint(np.full((1, 2, 3), 1e300), model) == "x: expected finite numbers, got one that float32 does not hold"
     assert complaint(np.array(["a"]), model) == "x: expected numbers of type float, got str32"
     two = model_of(tmp_path, op="Add", inputs=2)
     assert complaint({"x": SAMPLES, "x1": SAMPLES[:2]}, two) == "expected as many samples of every input, got x 3, x1 2"
@@ -135,6 +144,27 @@ def test_a_group_of_several_tensors_has_the_range_of_all(tmp_path: Path) -> None
     data = CalibrationSet({"x": SAMPLES, "x1": -2 * SAMPLES}, model)
     low, high = observed_ranges(model, {"both": observer}, {"both": Both()}, data)["both"]
     assert (low.item(), high.item()) == (-34, 17)
+
+
+@pytest.mark.parametrize("setter", ["min_max", "moving_average", "percentile"])
+def test_of_several_tensors_with_nan_the_first_is_named(setter: str, tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(12)]
+    nodes = [node("Sqrt" if name == "t3" else "Tanh", [source], [name])
+             for source, name in zip(["x", *names], names, strict=False)]
+    path = write_graph(tmp_path / "net.onnx", nodes, {"x": (np.float32, [1, 4])}, ["t11"], {})
+    model = FloatModel.load(path)
+    groups = {name: _Alone(name) for name in names}
+    observers = {name: range_setter(setter).observer(Scheme(8)) for name in names}
+    with pytest.raises(WorkloadError) as caught:
+        observed_ranges(model, observers, groups, CalibrationSet(-np.ones((2, 1, 4), np.float32), model))
+    assert str(caught.value) == f'{path}: tensor "t3": expected finite numbers, got nan'
+
+
+class _Alone:
+    """One tensor that is its own group."""
+
+    def __init__(self, name: str) -> None:
+        self.owners = (name,)
 
 
 class Twice(Observer):

@@ -301,7 +301,7 @@ def test_a_format_starts_anew_with_its_own_width() -> None:
         'weights.format.kind: expected one of uniform, power_of_two, additive_powers, binary_code, codebook, product, '
         'binary, ternary, got "codebok" (did you mean "codebook"?)'),
     "{format: {kind: codebook, entries: 4}}": (
-        'weights.format.kind: expected a known key, got "entries" (did you mean "entry_bits"?)'),
+        'weights.format.entries: expected a known key, got "entries" (did you mean "entry_bits"?)'),
     "{format: {kind: ternary, delta: 3}}": "weights.format.delta: expected a name, got 3",
     "{format: [ternary]}": ("weights.format: expected the name of a format, or one with its options such as {kind: ternary, "
                             "delta: mean}, got a list"),

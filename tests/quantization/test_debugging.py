@@ -97,13 +97,17 @@ def test_a_network_whose_preparation_changes_it_is_told_from_one_of_few_bits(
     assert result.scores[WIDE].sqnr_db < 60
 
 
-def test_labels_are_one_whole_number_a_sample() -> None:
+def test_labels_are_one_whole_number_a_sample(tmp_path: Path) -> None:
     model = FloatModel.load(MODEL)
     images = np.zeros((3, 1, 8, 8), np.float32)
     assert [(len(batch["image"]), labels) for batch, labels in LabelledSet({"image": images}, model)] == [(3, None)]
     with pytest.raises(WorkloadError) as caught:
         list(LabelledSet({"image": images, "label": np.zeros(2, np.int64)}, model))
     assert str(caught.value) == "expected one label a sample, got 2 for 3 samples"
+    np.savez(tmp_path / "none.npz", image=images[:0], label=np.zeros(0, np.int64))
+    with pytest.raises(WorkloadError) as caught:
+        list(LabelledSet(tmp_path / "none.npz", model))
+    assert str(caught.value) == f"{tmp_path / 'none.npz'}: expected at least one sample to calibrate on, got none"
     for labels, shown in ((np.zeros(3), "float64 of shape [3]"), (np.array([[1, 2, 3]]), "int64 of shape [1, 3]"),
                           (np.array([0, -1, 2]), "int64 of shape [3]")):
         with pytest.raises(WorkloadError) as caught:
@@ -133,6 +137,8 @@ def test_the_command_writes_a_report_and_says_what_helps(tmp_path: Path, capsys:
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "Ranges of channels" in page
     assert document["recommended"] in page
+    assert document["network_fingerprint"] == FloatModel.load(MODEL).fingerprint
+    assert document["network_fingerprint"] in page
 
 
 MISTAKES = {

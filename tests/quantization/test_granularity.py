@@ -60,7 +60,7 @@ def test_spread_scales_are_those_that_qparams_multiplies_by(case):
     ({"kind": "channel"}, "granularity.axis: expected an axis for each channel, got None"),
     ({"axis": 1}, "granularity.axis: expected no axis for the whole tensor, got 1"),
     ({"kind": "channel", "axis": 0, "size": 4}, "granularity.size: expected no size for each channel, got 4"),
-    ({"kind": "sub_channel", "axis": 0}, "granularity.size: expected a size for each sub_channel, got None"),
+    ({"kind": "sub_channel", "axis": 0}, "granularity.size: expected a size for each sub_channel, got none"),
     ({"kind": "channel_group", "axis": 0, "size": 0}, "granularity.size: expected at least 1 element in a unit, got 0")])
 def test_a_granularity_that_cannot_be_is_refused(arguments, message):
     with pytest.raises(NumericsError) as caught:

@@ -189,7 +189,7 @@ def test_scales_that_are_powers_of_two_need_shifts_alone() -> None:
     with pytest.raises(WorkloadError) as caught:
         deployed(DIGITS / "digits.onnx", samples, "requantization: power_of_two").network()
     assert str(caught.value).startswith("digits: stem: scale: expected a power of two, got ")
-    assert str(caught.value).endswith(" (under power_of_two)")
+    assert str(caught.value).endswith(" (under power_of_two; give weights and activations has_power_of_two_scale)")
 
 
 def test_a_widened_scale_stays_a_power_of_two(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from accelsim.cli.main import main
 from accelsim.quantization.bit_policy import BitPolicy
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.quantize import quantize
+from accelsim.version import __version__
 
 
 @pytest.fixture
@@ -54,7 +55,9 @@ def test_json_has_the_numbers(folder: Path, capsys: Any) -> None:
     code, out, _ = run(capsys, "net.onnx", "--data", "data.npz", "--out", "q.onnx", "--json")
     found = json.loads(out)
     assert (code, found["network"], found["policy"]["name"], len(found["layers"])) == (0, "net", "w8a8", 13)
-    made = quantize(FloatModel.load("net.onnx"), "data.npz")
+    model = FloatModel.load("net.onnx")
+    assert (found["accelsim_version"], found["network_fingerprint"]) == (__version__, model.fingerprint)
+    made = quantize(model, "data.npz")
     stem = found["layers"][0]
     weights, real = made.weights["stem"].dequantized, made.model.layer("stem").weights
     ratio = 10 * np.log10(np.sum(real.astype(float) ** 2) / np.sum((real.astype(float) - weights) ** 2))
@@ -120,6 +123,10 @@ MISTAKES = {
      "qlinear"): "--form: expected qdq or qoperator, got qlinear",
     ("net.onnx", "--data", "data.npz", "--out", "q.onnx", "--float", "q.onnx"): (
         "--float: expected another file than the quantized network's"),
+    ("net.onnx", "--data", "data.npz", "--out", "./net.onnx"): "--out: expected another file than the model's",
+    ("net.onnx", "--data", "data.npz", "--out", "data.npz"): "--out: expected another file than the calibration set's",
+    ("net.onnx", "--data", "data.npz", "--out", "q.onnx", "--float", "q/../net.onnx"): (
+        "--float: expected another file than the model's"),
     ("net.onnx", "--data", "data.npz", "--out", "q.onnx", "--form", "qoperator", "--bits", "4/8"): (
         "net.onnx: stem: expected 8 bits and scales known before the run for operators on integers, got 4 bits"),
     ("net.onnx", "--data", "data.npz", "--out", "data.npz/q.onnx"): (

@@ -29,8 +29,8 @@ def test_options_are_those_of_the_class():
 @pytest.mark.parametrize(("name", "options", "message"), [
     ("minmax", {}, "range: expected one of min_max, moving_average, percentile, mse, omse, kl_divergence, cross_entropy, "
                    'aciq, bn_statistics, known, got "minmax" (did you mean "min_max"?)'),
-    ("mse", {"step": 5}, 'mse: expected a known key, got "step" (did you mean "steps"?)'),
-    ("min_max", {"steps": 5}, 'min_max: expected no options, got "steps"'),
+    ("mse", {"step": 5}, 'mse.step: expected a known key, got "step" (did you mean "steps"?)'),
+    ("min_max", {"steps": 5}, 'min_max.steps: expected no options, got "steps"'),
     ("mse", {"steps": "many"}, 'steps: expected a whole number, got "many"'),
     ("mse", {"steps": True}, "steps: expected a whole number, got true"),
     ("mse", {"steps": 1}, "steps: expected at least 2 steps, got 1"),

@@ -80,7 +80,7 @@ def test_without_data_statistics_set_ranges_and_correct_biases() -> None:
         digits("{}", STANDARD, has_data=False)
     assert str(caught.value) == (
         f'{DIGITS / "digits.onnx"}: tensor "image": expected the statistics of a batch normalization for bn_statistics, got '
-        "a tensor without one; choose another range setter for it")
+        "a tensor without one; give a calibration set, or choose another range setter for it")
 
 
 def test_a_recipe_that_changes_nothing_gives_what_the_policy_alone_gives(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def debug(model: FloatModel, data: Source, policy: BitPolicy | None = None, *, r
     network = SwitchedNetwork(quantized)
     scores = _scores(quantized, network, scored, steps)
     layers = _layers(quantized, network, few, steps)
-    result = DebugResult(model.name, policy.name, recipe.name, _count(scored), _count(few), scores, layers, ())
+    result = DebugResult(model.name, policy.name, recipe.name, _count(scored), _count(few), scores, layers, (),
+                         model.fingerprint)
     attempt = partial(_attempt, model, data, policy, recipe)
     return replace(result, remedies=_remedies(attempt, quantized, recipe, result, scored, steps))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from accelsim.quantization.debugging.channel_ranges import ChannelRanges
 from accelsim.quantization.debugging.output_score import OutputScore
+from accelsim.version import __version__
 
 #: Below this the network with 32-bit quantizers is not the float network: float32 keeps 24 bits, 6 dB each, and a deep
 #: network's sums lose some of them.
@@ -113,6 +114,7 @@ class DebugResult:
     scores : by variant.
     layers : inputs of the network and its layers, in the order of execution.
     remedies : that were tried, in the order of the white paper's figure 9.
+    fingerprint : of the float network.
     """
 
     network: str
@@ -123,6 +125,7 @@ class DebugResult:
     scores: Mapping[str, OutputScore]
     layers: tuple[DebuggedLayer, ...]
     remedies: tuple[Remedy, ...]
+    fingerprint: str
 
     @property
     def is_sane(self) -> bool:
@@ -155,7 +158,8 @@ class DebugResult:
         """Plain data for JSON."""
         best = self.recommended
         return {
-            "network": self.network, "policy": self.policy, "recipe": self.recipe,
+            "accelsim_version": __version__, "network": self.network, "network_fingerprint": self.fingerprint,
+            "policy": self.policy, "recipe": self.recipe,
             "samples": self.samples, "layer_samples": self.layer_samples,
             "is_sane": self.is_sane, "scores": {name: _score(score) for name, score in self.scores.items()},
             "layers": [layer.to_dict() for layer in self.layers],

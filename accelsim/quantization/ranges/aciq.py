@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 
 from accelsim.errors import NumericsError
 from accelsim.problem import wrong_choice
-from accelsim.quantization.ranges.observer import Range, RowsObserver
-from accelsim.quantization.ranges.range_setter import UnitRangeSetter, extremes
+from accelsim.quantization.ranges.observer import Range, RowsObserver, extremes
+from accelsim.quantization.ranges.range_setter import UnitRangeSetter
 from accelsim.quantization.scheme import Scheme
 
 Distribution = Literal["gauss", "laplace"]

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.quantization.ranges.observer import Range, RowsObserver
-from accelsim.quantization.ranges.range_setter import UnitRangeSetter, extremes
+from accelsim.quantization.ranges.observer import Range, RowsObserver, extremes
+from accelsim.quantization.ranges.range_setter import UnitRangeSetter
 from accelsim.quantization.scheme import Scheme
 
 
@@ -26,6 +26,7 @@ class MinMax(UnitRangeSetter):
     """
 
     name: ClassVar[str] = "min_max"
+    takes_extremes: ClassVar[bool] = True
 
     def rows_observer(self, scheme: Scheme, units: int) -> RowsObserver:
         return _Extremes()

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from accelsim.quantization.ranges.observer import Range, RowsObserver
-from accelsim.quantization.ranges.range_setter import UnitRangeSetter, extremes, require
+from accelsim.quantization.ranges.observer import Range, RowsObserver, extremes
+from accelsim.quantization.ranges.range_setter import UnitRangeSetter, require
 from accelsim.quantization.scheme import Scheme
 
 
@@ -29,6 +29,7 @@ class MovingAverage(UnitRangeSetter):
     """
 
     name: ClassVar[str] = "moving_average"
+    takes_extremes: ClassVar[bool] = True
     # Source: onnxruntime/quantization/calibrate.py, `averaging_constant`; PyTorch's MovingAverageMinMaxObserver has it too.
     constant: float = 0.01
 

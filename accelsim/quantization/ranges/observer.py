@@ -26,6 +26,7 @@ class Observer(ABC):
     Parameters
     ----------
     passes : how often it must see the data.
+    refuses_infinite : whether `_take` refuses NaN and infinities, so that nothing looks for them before.
 
     Examples
     --------
@@ -38,8 +39,9 @@ class Observer(ABC):
     [-0.5, 1.0]
     """
 
-    def __init__(self, passes: int) -> None:
+    def __init__(self, passes: int, *, refuses_infinite: bool = False) -> None:
         self.passes = passes
+        self._refuses_infinite = refuses_infinite
         self._passes_ended = 0
         self._has_seen_batch = False
 
@@ -55,7 +57,7 @@ class Observer(ABC):
         ------
         NumericsError : no values, NaN, infinities; other units than those of the first batch; more passes than needed.
         """
-        x = as_reals(values)
+        x = as_reals(values, may_be_infinite=self._refuses_infinite)
         if self._passes_ended >= self.passes:
             raise NumericsError(f"expected {_passes(self.passes)} over the data, got one more batch", field="values")
         self._take(x)
@@ -87,7 +89,7 @@ class Observer(ABC):
 
     @abstractmethod
     def _take(self, values: NDArray[Any]) -> None:
-        """Take a batch of finite float32 or float64 numbers."""
+        """Take a batch of float32 or float64 numbers, finite ones unless it refuses others."""
 
     def _end_pass(self) -> None:  # noqa: B027  most look once, and have nothing to do between passes
         """The data have been seen once more."""
@@ -120,10 +122,12 @@ class UnitsObserver(Observer):
     scheme : how the tensor will be quantized.
     passes : how often it must see the data.
     rows_observer : makes what watches a number of equally large units.
+    refuses_infinite : whether these refuse NaN and infinities.
     """
 
-    def __init__(self, scheme: Scheme, passes: int, rows_observer: Callable[[int], RowsObserver]) -> None:
-        super().__init__(passes)
+    def __init__(self, scheme: Scheme, passes: int, rows_observer: Callable[[int], RowsObserver], *,
+                 refuses_infinite: bool = False) -> None:
+        super().__init__(passes, refuses_infinite=refuses_infinite)
         self._granularity = scheme.granularity
         self._rows_observer = rows_observer
         self._parts: list[RowsObserver] = []
@@ -154,8 +158,8 @@ def joined_range(ends: Sequence[Range], granularity: Granularity, shape: Sequenc
     return low, high
 
 
-def as_reals(values: NDArray[Any]) -> NDArray[Any]:
-    """Values as finite float32 or float64; integers and other floats become float64.
+def as_reals(values: NDArray[Any], *, may_be_infinite: bool = False) -> NDArray[Any]:
+    """Values as float32 or float64, finite unless they need not be; integers and other floats become float64.
 
     Raises
     ------
@@ -170,10 +174,28 @@ def as_reals(values: NDArray[Any]) -> NDArray[Any]:
         x = x.astype(np.float64)
     if x.size == 0:
         raise NumericsError(f"expected at least one value, got a tensor of shape {x.shape}", field="values")
-    extremes = np.array([x.min(), x.max()])  # NaN wins against every number in both
-    if not np.all(np.isfinite(extremes)):
-        raise NumericsError(f"expected finite numbers, got {extremes[~np.isfinite(extremes)][0]:g}", field="values")
+    if not may_be_infinite:
+        require_finite(x.min(), x.max())
     return x
+
+
+def extremes(rows: NDArray[Any]) -> Range:
+    """Smallest and largest element of each row, as float64.
+
+    Raises
+    ------
+    NumericsError : NaN, infinities.
+    """
+    low, high = rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)
+    require_finite(low, high)
+    return low, high
+
+
+def require_finite(low: NDArray[Any], high: NDArray[Any]) -> None:
+    """Refuse values with these extremes; NaN wins against every number in both."""
+    ends = np.array([low, high])
+    if not np.all(np.isfinite(ends)):
+        raise NumericsError(f"expected finite numbers, got {ends[~np.isfinite(ends)][0]:g}", field="values")
 
 
 def _passes(number: int) -> str:

@@ -61,6 +61,9 @@ class RangeSetter(ABC):
 class UnitRangeSetter(RangeSetter):
     """A method that looks at each unit by itself: subclasses say what they keep of it."""
 
+    #: Whether it takes nothing but `extremes`, which refuse NaN and infinities.
+    takes_extremes: ClassVar[bool] = False
+
     @property
     def passes(self) -> int:
         """How often an observer must see the data."""
@@ -72,7 +75,8 @@ class UnitRangeSetter(RangeSetter):
 
     def observer(self, scheme: Scheme) -> Observer:
         require_static(scheme)
-        return UnitsObserver(scheme, self.passes, lambda units: self.rows_observer(scheme, units))
+        return UnitsObserver(scheme, self.passes, lambda units: self.rows_observer(scheme, units),
+                             refuses_infinite=self.takes_extremes)
 
     def range_of(self, values: NDArray[Any], scheme: Scheme) -> Range:
         x = as_reals(values)
@@ -106,8 +110,3 @@ def require(is_right: bool, expected: str, found: object, field: str) -> None:
     """
     if not is_right:
         raise NumericsError(f"expected {expected}, got {found}", field=field)
-
-
-def extremes(rows: NDArray[Any]) -> Range:
-    """Smallest and largest element of each row, as float64."""
-    return rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)

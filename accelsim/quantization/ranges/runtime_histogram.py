@@ -65,7 +65,7 @@ class RuntimeHistogram(ABC):
         # The type is the first batch's. Bins of float32 cannot span twice its largest number.
         if values.dtype == np.float32 and max(abs(low), abs(high)) > np.finfo(np.float32).max / 4:
             values = values.astype(np.float64)
-        reach = np.maximum(np.abs(values.min()), np.abs(values.max()))
+        reach = np.maximum(np.abs(low), np.abs(high)).astype(values.dtype)
         is_zero = bool(reach < np.finfo(np.float32).tiny * self._bins)
         if self.counts is not None:
             self._extend(values * 0 if is_zero else values, reach * (not is_zero))
