@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from accelsim.errors import NumericsError, WorkloadError
 from accelsim.quantization.calibration_set import CalibrationSet
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.float_session import FloatSession
-from accelsim.quantization.ranges.observer import Observer, Range
+from accelsim.quantization.ranges.observer import Observer, Range, ranges_of
 
 #: Told after each batch: batches so far, of all passes as far as that is known, and what is being done.
 Told = Callable[[int, int, str], None]
@@ -54,18 +54,40 @@ def observed_ranges(model: FloatModel, observers: Mapping[str, Observer], groups
     for number in range(1, passes + 1):
         active = {name: observer for name, observer in observers.items() if observer.passes >= number}
         tensors = [tensor for name in active for tensor in groups[name].owners]
-        session = FloatSession(model, tensors, reuses_memory=True)
+        if all(observer.is_quick for observer in active.values()):
+            runs = _run_each(FloatSession(model, tensors, memories=1), data)
+        else:  # half of the processors compute a batch while the others look at the one before
+            runs = _run_ahead(FloatSession(model, tensors, memories=2, threads=max(1, _WORKERS // 2)), data)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            for batch in data:
-                _observe(session.run(batch), active, groups, model, pool)
+            for values in runs:
+                _observe(values, active, groups, model, pool)
                 count += 1
                 if told is not None:
                     told(count, max(count, passes * data.batches), f"calibration, pass {number} of {passes}")
-        for name, observer in active.items():
-            observer.end_pass()
-            if observer.passes == number:
-                ranges[name] = observer.range()
+            for observer in active.values():
+                observer.end_pass()
+        over = {name: observer for name, observer in active.items() if observer.passes == number}
+        ranges |= zip(over, ranges_of(list(over.values())), strict=True)
     return ranges
+
+
+def _run_each(session: FloatSession, data: CalibrationSet) -> Iterator[dict[str, NDArray[Any]]]:
+    """The tensors of batch after batch."""
+    for batch in data:
+        yield session.run(batch)
+
+
+def _run_ahead(session: FloatSession, data: CalibrationSet) -> Iterator[dict[str, NDArray[Any]]]:
+    """The tensors of batch after batch; the next one runs while the caller looks at the last."""
+    with ThreadPoolExecutor(1) as runner:
+        running: Future[dict[str, NDArray[Any]]] | None = None
+        for batch in data:
+            following = runner.submit(session.run, batch)
+            if running is not None:
+                yield running.result()
+            running = following
+        if running is not None:
+            yield running.result()
 
 
 def _observe(values: Mapping[str, NDArray[Any]], active: Mapping[str, Observer], groups: Mapping[str, Observed],
@@ -90,7 +112,10 @@ def _observe(values: Mapping[str, NDArray[Any]], active: Mapping[str, Observer],
                     problems[number] = WorkloadError(error.problem, file=model.path or None, field=f'tensor "{tensor}"')
                     return
 
-    for task in [pool.submit(look) for _ in range(_WORKERS)]:
-        task.result()
+    if all(observer.is_quick for observer in active.values()):
+        look()
+    else:
+        for task in [pool.submit(look) for _ in range(_WORKERS)]:
+            task.result()
     if problems:
         raise problems[min(problems)]

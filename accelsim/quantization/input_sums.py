@@ -48,7 +48,7 @@ def input_sums(model: FloatModel, choices: Mapping[str, WeightChoice], data: Cal
         raise model.error("expected a calibration set, from which the importance of weights is taken, got none",
                           next(iter(formats)))
     layers = {layer.name: layer for layer in model.layers if layer.name in formats}
-    session = FloatSession(model, [layer.input for layer in layers.values()], reuses_memory=True)
+    session = FloatSession(model, [layer.input for layer in layers.values()], memories=1)
     sums: dict[str, NDArray[np.float64]] = {}
     for count, batch in enumerate(data, 1):
         values = session.run(batch)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from accelsim.quantization.ranges.bin_counts import counts_over
 from accelsim.quantization.ranges.kl_divergence import _loss
 from accelsim.quantization.ranges.loss_estimates import loss_estimates
-from accelsim.quantization.ranges.runtime_histogram import counts_over
+from accelsim.quantization.ranges.observer import ranges_of
+from accelsim.quantization.ranges.setters import range_setter
+from accelsim.quantization.scheme import Scheme
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -48,3 +51,19 @@ def test_estimates_are_near_the_losses(seed: int) -> None:
     is_known = np.isfinite(estimates)
     assert np.all(np.isfinite(losses[is_known]))
     np.testing.assert_allclose(estimates[is_known], losses[is_known], atol=5e-5)
+
+
+@pytest.mark.parametrize("setter", ["mse", "omse", "kl_divergence", "min_max"])
+@pytest.mark.parametrize("scheme", [Scheme(8), Scheme(4, "symmetric")])
+def test_ranges_that_are_searched_together_are_those_that_are_searched_alone(setter: str, scheme: Scheme) -> None:
+    rng = np.random.default_rng(0)
+    observers = [range_setter(setter, {}).observer(scheme) for _ in range(12)]
+    for place, observer in enumerate(observers):
+        for _ in range(2):
+            values = rng.standard_normal((1, 8, 9 + place, 9)).astype(np.float32) * (1 + place)
+            observer.observe(values * 0 if place == 7 else np.maximum(values, 0) if place % 3 else values)
+        observer.end_pass()
+    for together, observer in zip(ranges_of(observers), observers, strict=True):
+        for end, alone in zip(together, observer.range(), strict=True):
+            np.testing.assert_array_equal(end, alone)
+            assert np.shape(end) == np.shape(alone) == ()

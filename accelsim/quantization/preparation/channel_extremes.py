@@ -44,7 +44,7 @@ def channel_extremes(model: FloatModel, axes: dict[str, int], data: CalibrationS
     WorkloadError : what the set raises.
     """
     found: dict[str, Extremes] = {}
-    session = FloatSession(model, tuple(axes), reuses_memory=True)
+    session = FloatSession(model, tuple(axes), memories=1)
     for batch in data if axes else ():
         values = session.run(batch)
         for name, axis in axes.items():

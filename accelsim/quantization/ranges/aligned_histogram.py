@@ -12,10 +12,14 @@ all over the first bin.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from accelsim.quantization.ranges.bin_counts import counts_between
+from accelsim.quantization.ranges.observer import extremes
 
 #: Narrower bins lie below what a float32 scale can resolve, and their inverse would leave float32.
 _NARROWEST_EXPONENT = -120
@@ -53,6 +57,15 @@ class AlignedHistogram:
         self.high = np.full(units, -np.inf)
         self._exponents = np.full(units, _NARROWEST_EXPONENT)
 
+    @classmethod
+    def joined(cls, histograms: Sequence[AlignedHistogram]) -> AlignedHistogram:
+        """The units of several, one behind the other; all of them have as many bins."""
+        joined = cls(0, histograms[0].bins)
+        joined.counts = np.concatenate([each.counts for each in histograms])
+        joined.low, joined.high = (np.concatenate([getattr(each, end) for each in histograms]) for end in ("low", "high"))
+        joined._exponents = np.concatenate([each._exponents for each in histograms])
+        return joined
+
     @property
     def widths(self) -> NDArray[np.float64]:
         """Width of a bin, for each unit."""
@@ -60,11 +73,14 @@ class AlignedHistogram:
 
     def add(self, rows: NDArray[Any]) -> None:
         """Count a batch: finite float32 or float64 (units, elements)."""
-        low, high = rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)
+        low, high = extremes(rows)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         # frexp: |x| < 2^e, so that n bins of 2^e / n hold x, and no fewer.
         reach = np.frexp(np.maximum(-low, high))[1]
         self._widen(np.maximum(self._exponents, reach - (self.bins.bit_length() - 1)))
+        if len(rows) == 1:
+            self._add_row(rows[0], *(int(np.floor(np.ldexp(end[0], -self._exponents[0]))) for end in (low, high)))
+            return
         inverse = np.ldexp(1.0, -self._exponents).astype(rows.dtype)[:, np.newaxis]
         first = (self.bins + 2 * self.bins * np.arange(len(rows)))[:, np.newaxis]
         width = max(1, max(_PIECE, self.counts.size) // len(rows))
@@ -74,6 +90,18 @@ class AlignedHistogram:
             bins += first
             self.counts += np.bincount(bins.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
         self.counts[:, self.bins] -= rows.shape[1] - np.count_nonzero(rows, axis=1)
+
+    def _add_row(self, values: NDArray[Any], lowest: int, highest: int) -> None:
+        """Count the values of the only unit, which lie in the bins from i = `lowest` to `highest`; zeros have a bin of their
+        own in passing."""
+        edges = np.ldexp(np.arange(lowest, highest + 2, dtype=values.dtype), self._exponents)
+        holds_zero = lowest <= 0 <= highest
+        if holds_zero:
+            edges = np.insert(edges, 1 - lowest, np.nextafter(values.dtype.type(0), values.dtype.type(1)))
+        counts = counts_between(values, edges)
+        if holds_zero:
+            counts = np.delete(counts, -lowest)
+        self.counts[0, self.bins + lowest:self.bins + highest + 1] += counts
 
     def _widen(self, exponents: NDArray[np.int64]) -> None:
         """Double the widths up to 2^exponents."""

@@ -62,6 +62,7 @@ class KlDivergence(UnitRangeSetter):
     """
 
     name: ClassVar[str] = "kl_divergence"
+    takes_extremes: ClassVar[bool] = True
     bins: int = 2048
     quantized_bins: int | None = None
 

@@ -27,6 +27,7 @@ class MinMax(UnitRangeSetter):
 
     name: ClassVar[str] = "min_max"
     takes_extremes: ClassVar[bool] = True
+    is_quick: ClassVar[bool] = True
 
     def rows_observer(self, scheme: Scheme, units: int) -> RowsObserver:
         return _Extremes()

@@ -30,6 +30,7 @@ class MovingAverage(UnitRangeSetter):
 
     name: ClassVar[str] = "moving_average"
     takes_extremes: ClassVar[bool] = True
+    is_quick: ClassVar[bool] = True
     # Source: onnxruntime/quantization/calibrate.py, `averaging_constant`; PyTorch's MovingAverageMinMaxObserver has it too.
     constant: float = 0.01
 

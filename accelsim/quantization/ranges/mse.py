@@ -8,6 +8,7 @@ searched with all its values; a calibration set with its `AlignedHistogram`, who
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -36,6 +37,7 @@ class SquaredErrorSetter(UnitRangeSetter):
         step.
     """
 
+    takes_extremes: ClassVar[bool] = True
     steps: int = 100
     bins: int = 4096
 
@@ -98,3 +100,11 @@ class _Histogram(RowsObserver):
 
     def range(self) -> Range:
         return self._setter.searched(HistogramError(self._histogram), self._scheme)
+
+    @property
+    def search(self) -> Hashable:
+        return self._setter, self._scheme
+
+    def joined(self, others: Sequence[_Histogram]) -> _Histogram:
+        histogram = AlignedHistogram.joined([self._histogram, *(other._histogram for other in others)])
+        return _Histogram(self._setter, self._scheme, histogram)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Observer(ABC):
     ----------
     passes : how often it must see the data.
     refuses_infinite : whether `_take` refuses NaN and infinities, so that nothing looks for them before.
+    is_quick : whether to look at a tensor takes less time than to compute it.
 
     Examples
     --------
@@ -39,8 +40,9 @@ class Observer(ABC):
     [-0.5, 1.0]
     """
 
-    def __init__(self, passes: int, *, refuses_infinite: bool = False) -> None:
+    def __init__(self, passes: int, *, refuses_infinite: bool = False, is_quick: bool = False) -> None:
         self.passes = passes
+        self.is_quick = is_quick
         self._refuses_infinite = refuses_infinite
         self._passes_ended = 0
         self._has_seen_batch = False
@@ -113,6 +115,15 @@ class RowsObserver(ABC):
     def range(self) -> Range:
         """Low and high ends, float64 (units,), after the last pass."""
 
+    @property
+    def search(self) -> Hashable:
+        """What finds the range, where one search serves the units of several observers (`joined`); None where none does."""
+        return None
+
+    def joined(self, others: Sequence[Any]) -> RowsObserver:
+        """An observer of the units of this one and of others with the same search, after the last pass."""
+        raise NotImplementedError
+
 
 class UnitsObserver(Observer):
     """Watches each unit of a tensor by itself.
@@ -122,12 +133,12 @@ class UnitsObserver(Observer):
     scheme : how the tensor will be quantized.
     passes : how often it must see the data.
     rows_observer : makes what watches a number of equally large units.
-    refuses_infinite : whether these refuse NaN and infinities.
+    refuses_infinite, is_quick : as those of `Observer`, of these.
     """
 
     def __init__(self, scheme: Scheme, passes: int, rows_observer: Callable[[int], RowsObserver], *,
-                 refuses_infinite: bool = False) -> None:
-        super().__init__(passes, refuses_infinite=refuses_infinite)
+                 refuses_infinite: bool = False, is_quick: bool = False) -> None:
+        super().__init__(passes, refuses_infinite=refuses_infinite, is_quick=is_quick)
         self._granularity = scheme.granularity
         self._rows_observer = rows_observer
         self._parts: list[RowsObserver] = []
@@ -150,6 +161,35 @@ class UnitsObserver(Observer):
 
     def _range(self) -> Range:
         return joined_range([part.range() for part in self._parts], self._granularity, self._shape)
+
+    @property
+    def search(self) -> Hashable:
+        """As that of `RowsObserver`, for a tensor that is one unit."""
+        return self._parts[0].search if self._granularity.kind == "tensor" else None
+
+    @staticmethod
+    def ranges_together(observers: Sequence[UnitsObserver]) -> list[Range]:
+        """The range of each of some with the same search."""
+        parts = [observer._parts[0] for observer in observers]
+        low, high = parts[0].joined(parts[1:]).range()
+        return [joined_range([(low[place:place + 1], high[place:place + 1])], observer._granularity, observer._shape)
+                for place, observer in enumerate(observers)]
+
+
+def ranges_of(observers: Sequence[Observer]) -> list[Range]:
+    """The range of each, after the last pass; those with the same search are searched for together, in a fraction of the
+    time."""
+    found: dict[int, Range] = {}
+    alike: dict[Hashable, list[tuple[int, UnitsObserver]]] = {}
+    for place, observer in enumerate(observers):
+        if isinstance(observer, UnitsObserver) and observer.search is not None:
+            alike.setdefault(observer.search, []).append((place, observer))
+        else:
+            found[place] = observer.range()
+    for members in alike.values():
+        for (place, _), range_ in zip(members, UnitsObserver.ranges_together([each for _, each in members]), strict=True):
+            found[place] = range_
+    return [found[place] for place in range(len(observers))]
 
 
 def joined_range(ends: Sequence[Range], granularity: Granularity, shape: Sequence[int]) -> Range:

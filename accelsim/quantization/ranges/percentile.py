@@ -42,6 +42,7 @@ class Percentile(UnitRangeSetter):
     """
 
     name: ClassVar[str] = "percentile"
+    takes_extremes: ClassVar[bool] = True
     # Source: onnxruntime/quantization/calibrate.py, `create_calibrator`.
     percentile: float = 99.999
     bins: int = 2048

@@ -61,8 +61,10 @@ class RangeSetter(ABC):
 class UnitRangeSetter(RangeSetter):
     """A method that looks at each unit by itself: subclasses say what they keep of it."""
 
-    #: Whether it takes nothing but `extremes`, which refuse NaN and infinities.
+    #: Whether its observers look at extremes first, and refuse NaN and infinities.
     takes_extremes: ClassVar[bool] = False
+    #: Whether its observers are quick.
+    is_quick: ClassVar[bool] = False
 
     @property
     def passes(self) -> int:
@@ -76,7 +78,7 @@ class UnitRangeSetter(RangeSetter):
     def observer(self, scheme: Scheme) -> Observer:
         require_static(scheme)
         return UnitsObserver(scheme, self.passes, lambda units: self.rows_observer(scheme, units),
-                             refuses_infinite=self.takes_extremes)
+                             refuses_infinite=self.takes_extremes, is_quick=self.is_quick)
 
     def range_of(self, values: NDArray[Any], scheme: Scheme) -> Range:
         x = as_reals(values)

@@ -24,17 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
-def counts_over(values: NDArray[Any], bins: int, low: Any, high: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """``numpy.histogram(values, bins, range=(low, high))`` of values within, counts and edges, in half the time.
-
-    For edges that it is given, numpy sorts the values, in less time than it takes to compute and mend the bin of each.
-
-    >>> counts, edges = counts_over(np.array([0.0, 0.0, 1.5, 2.0]), 2, 0.0, 2.0)
-    >>> counts.tolist(), edges.tolist()
-    ([2, 2], [0.0, 1.0, 2.0])
-    """
-    return np.histogram(values, np.histogram_bin_edges(values, bins, range=(low, high)))
+from accelsim.quantization.ranges.bin_counts import counts_between, counts_over
+from accelsim.quantization.ranges.observer import require_finite
 
 
 class RuntimeHistogram(ABC):
@@ -61,11 +52,12 @@ class RuntimeHistogram(ABC):
     def add(self, values: NDArray[Any]) -> None:
         """Count a batch: finite float32 or float64, one dimension, not empty."""
         low, high = values.min(), values.max()
+        require_finite(low, high)
         self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
         # The type is the first batch's. Bins of float32 cannot span twice its largest number.
         if values.dtype == np.float32 and max(abs(low), abs(high)) > np.finfo(np.float32).max / 4:
-            values = values.astype(np.float64)
-        reach = np.maximum(np.abs(low), np.abs(high)).astype(values.dtype)
+            values, low, high = values.astype(np.float64), np.float64(low), np.float64(high)
+        reach = np.maximum(np.abs(low), np.abs(high))
         is_zero = bool(reach < np.finfo(np.float32).tiny * self._bins)
         if self.counts is not None:
             self._extend(values * 0 if is_zero else values, reach * (not is_zero))
@@ -170,6 +162,6 @@ class MagnitudeHistogram(RuntimeHistogram):
         if reach > self.edges[-1]:
             upper = np.arange(self.edges[-1] + self._width, reach + self._width, self._width)
             self.edges = np.hstack((self.edges, upper))
-        counts, edges = np.histogram(magnitudes, self.edges)
+        counts = counts_between(magnitudes, self.edges)
         counts[:len(self.counts)] += self.counts
-        self.counts, self.edges = counts, edges.astype(kind)
+        self.counts, self.edges = counts, self.edges.astype(kind)

@@ -54,7 +54,7 @@ def _activation_errors(measurement: Measurement, measure: _Measure) -> WidthCost
               if operand.kind == "activations"}
     sums: dict[tuple[Operand, int], NDArray[np.float64]] = {
         (operand, bits): np.zeros(3) for operand in owners for bits in measurement.asked[operand]}
-    session = FloatSession(models.model, [tensor for tensors in owners.values() for tensor in tensors], reuses_memory=True)
+    session = FloatSession(models.model, [tensor for tensors in owners.values() for tensor in tensors], memories=1)
     for batch in measurement.samples:
         values = session.run(dict(batch))
         for (operand, bits), total in sums.items():
