@@ -196,7 +196,7 @@ def test_the_set_is_read_as_often_as_an_observer_asks(tmp_path: Path) -> None:
     assert len(readings) == 2
     assert twice.sums == 2 * [float(sample.sum()) for sample in SAMPLES]
     assert found["x"][1] == 17
-    assert [(done, count) for done, count, _ in told] == [(1, 1), (2, 2), (3, 3), (4, 6), (5, 6), (6, 6)]
+    assert [(done, count) for done, count, _ in told] == [(1, 1), (2, 2), (3, 6), (4, 6), (5, 6), (6, 6)]
     assert told[-1][2] == "calibration, pass 2 of 2"
 
 
