@@ -8,24 +8,14 @@ from typing import Annotated
 import typer
 
 from accelsim.cli import options as given
+from accelsim.cli import quantization_options as wanted
 from accelsim.cli.output import print_json, print_remark, print_table, print_text, progress_bar
-from accelsim.cli.quantize import chosen_policy, chosen_recipe
 from accelsim.errors import AccelsimError
 
 
 def debug(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A float .onnx or .tflite model.", show_default=False)
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="FILE|DIR",
-            help="Samples to calibrate on: an .npz by the model's input names, or a folder of .npy or .npz files.",
-            show_default=False,
-        ),
-    ] = None,
+    model: wanted.FloatModelArgument,
+    data: wanted.DataOption = None,
     evaluation: Annotated[
         Path | None,
         typer.Option(
@@ -35,18 +25,9 @@ def debug(
             show_default=False,
         ),
     ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option("--policy", metavar="FILE.yaml", help="Widths, schemes and ranges by layer.", show_default=False),
-    ] = None,
-    bits: Annotated[
-        str | None,
-        typer.Option("--bits", metavar="W/A", help="Widths of weights and activations, 8/8 by default.", show_default=False),
-    ] = None,
-    recipe: Annotated[
-        str,
-        typer.Option("--recipe", metavar="NAME|FILE.yaml", help="Steps of preparation: none, standard, or a file."),
-    ] = "none",
+    policy: wanted.PolicyOption = None,
+    bits: wanted.WidthsOption = None,
+    recipe: wanted.RecipeOption = "none",
     layer_samples: Annotated[
         int, typer.Option("--layer-samples", metavar="N", help="Samples that each quantizer is looked at with.", min=1)
     ] = 64,
@@ -64,7 +45,7 @@ def debug(
         from accelsim.whole_file import check_writable
 
         check_writable(out)
-    chosen, steps = chosen_policy(policy, bits), chosen_recipe(recipe)
+    chosen, steps = wanted.chosen_policy(policy, bits), wanted.chosen_recipe(recipe)
 
     from accelsim.quantization.debugging.debug import debug as debugged
     from accelsim.quantization.float_model import FloatModel

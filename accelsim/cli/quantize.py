@@ -9,52 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from accelsim.cli import options as given
+from accelsim.cli import quantization_options as wanted
 from accelsim.cli.output import print_json, print_remark, print_table, progress_bar
-from accelsim.errors import AccelsimError, NumericsError, QuantizationError
-from accelsim.problem import wrong_choice
+from accelsim.errors import AccelsimError, QuantizationError
 from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim.quantization.bit_policy import BitPolicy
     from accelsim.quantization.quantized_model import QuantizedModel
-    from accelsim.quantization.recipe import Recipe
-
-_MOST_BITS = 16
 
 
 def quantize(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A float .onnx or .tflite model.", show_default=False)
-    ],
+    model: wanted.FloatModelArgument,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.onnx", help="Write the quantized network here.", show_default=False),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="FILE|DIR",
-            help="Samples to calibrate on: an .npz by the model's input names, or a folder of .npy or .npz files.",
-            show_default=False,
-        ),
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option("--policy", metavar="FILE.yaml", help="Widths, schemes and ranges by layer.", show_default=False),
-    ] = None,
-    bits: Annotated[
-        str | None,
-        typer.Option("--bits", metavar="W/A", help="Widths of weights and activations, 8/8 by default.", show_default=False),
-    ] = None,
-    recipe: Annotated[
-        str,
-        typer.Option(
-            "--recipe",
-            metavar="NAME|FILE.yaml",
-            help="Steps of the pipeline: standard (white paper, figure 8), none (what the policy alone says), or a file.",
-        ),
-    ] = "standard",
+    data: wanted.DataOption = None,
+    policy: wanted.PolicyOption = None,
+    bits: wanted.WidthsOption = None,
+    recipe: wanted.RecipeOption = "standard",
     weights_format: Annotated[
         str | None,
         typer.Option(
@@ -108,8 +82,8 @@ def quantize(
             check_file_writable(path)
     if report is not None:
         check_writable(report)
-    chosen = chosen_policy(policy, bits, weights_format)
-    steps = chosen_recipe(recipe)
+    chosen = wanted.chosen_policy(policy, bits, weights_format)
+    steps = wanted.chosen_recipe(recipe)
     if rounding is not None:
         chosen = _on_integers(chosen, rounding)
 
@@ -153,41 +127,12 @@ def _check_form(form: str) -> None:
         raise AccelsimError(f"expected {' or '.join(get_args(Form))}, got {form}", field="--form")
 
 
-def chosen_policy(policy: Path | None, bits: str | None, weights_format: str | None = None) -> BitPolicy:
-    """From a file, or of one pair of widths and a format of the weights, which has a width of its own."""
-    from accelsim.quantization.bit_policy import BitPolicy, load_bit_policy
-
-    for value, option in ((bits, "--bits"), (weights_format, "--weights-format")):
-        if policy is not None and value is not None:
-            raise AccelsimError(f"expected --policy or {option}, got both", field=option)
-    if policy is not None:
-        return load_bit_policy(policy)
-    widths = given.parse_bits(bits) if bits else (None, 8)
-    if max(filter(None, widths)) > _MOST_BITS:
-        raise AccelsimError(f"expected widths of at most {_MOST_BITS} bits, got {bits}", field="--bits")
-    try:
-        chosen = BitPolicy.of(*widths, weights_format=weights_format or "uniform")
-    except NumericsError as error:
-        raise AccelsimError(error.problem, field="--weights-format") from None
-    chosen.check()
-    return chosen
-
-
 def _on_integers(policy: BitPolicy, rule: str) -> BitPolicy:
     """The policy with this requantization rule."""
     try:
         return policy.with_requantization(rule)
     except QuantizationError as error:
         raise AccelsimError(error.problem, field="--rounding") from None
-
-
-def chosen_recipe(name: str) -> Recipe:
-    """By its name, or from a file."""
-    from accelsim.quantization.recipe import RECIPES, load_recipe
-
-    if name not in RECIPES and not Path(name).suffix:
-        raise AccelsimError(f"{wrong_choice(name, RECIPES)}; or a file", field="--recipe")
-    return load_recipe(name)
 
 
 def _check_executable(quantized: QuantizedModel) -> list[str]:
