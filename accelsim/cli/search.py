@@ -146,6 +146,8 @@ def search(
     from accelsim.search.request import SearchRequest
 
     chip = load_accelerator(accelerator)
+    if is_accumulator_safe and accumulators is None:
+        accumulators = str(chip.accumulators.bits)
     space = _space(weight_bits, activation_bits, fix or [], tie or [], is_joined, accumulators)
     base = None if policy is None else load_bit_policy(policy)
     known = None if table is None else LatencyTable.load(table)
@@ -154,8 +156,8 @@ def search(
     with Store(default_store_path(), told=print_remark) as store:
         request = SearchRequest(
             FloatModel.load(model), chip, budgets, data, evaluation, space, _solver(method, trials, storage), measure,
-            sensitivity, traces, base, known, store, workers, options, is_accumulator_safe, verifies=verifies,
-            front_points=front, seed=seed)
+            sensitivity, traces, base, known, table and str(table), store, workers, options, is_accumulator_safe,
+            verifies=verifies, front_points=front, seed=seed)
         outcome = _searched(request, is_measured)
     if out is not None:
         from accelsim.report.search_report import write_search
@@ -205,10 +207,16 @@ def _space(weight_bits: str, activation_bits: str, fix: list[str], tie: list[str
         if match is None:
             raise AccelsimError(f"expected a name and a width such as first=8, got {text}", field="--fix")
         if match[2] == "open":
+            if match[1] not in FIXED_AT_ENDS:
+                raise AccelsimError(f"expected one of {', '.join(FIXED_AT_ENDS)} to be open, since all others are, got "
+                                    f"{text}", field="--fix")
             fixed.pop(match[1], None)
         else:
             fixed[match[1]] = int(match[2])
-    ties = tuple(tuple(filter(None, text.split(","))) for text in tie)
+    ties = tuple(tuple(filter(None, map(str.strip, text.split(",")))) for text in tie)
+    for names, text in zip(ties, tie, strict=True):
+        if len(set(names)) < 2:
+            raise AccelsimError(f"expected at least two names such as conv1,conv2, got {text}", field="--tie")
     return SpaceOptions(_widths(weight_bits, "--weights"), _widths(activation_bits, "--activations"),
                         () if accumulators is None else _widths(accumulators, "--accumulators"), fixed, ties, is_joined)
 

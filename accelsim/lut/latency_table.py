@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,13 +84,15 @@ class LatencyTable:
         return self._choices[layer]
 
     def cost(self, layer: str, bits: OperandBits) -> LayerCost:
-        """One row.
+        """One row; at the accelerator's own width of accumulators the one that states none.
 
         Raises
         ------
         TableError : no such layer, or no row of it at these bits.
         """
         found = self.costs.get((layer, bits))
+        if found is None and bits.accumulator_bits == self.header.accumulator_bits:
+            found = self.costs.get((layer, replace(bits, accumulator_bits=None)))
         if found is None:
             known = self.choices(layer)
             raise TableError(f"the table of {self.header.network} has no row at {bits}; its {len(known)} rows of this layer "

@@ -53,16 +53,17 @@ def totals_table(table: LatencyTable, *, width: int) -> Table:
     """A row per uniform choice."""
     header, totals = table.header, uniform_totals(table)
     slowest = totals[max(totals, key=lambda bits: bits.sort_key)].cycles if totals else 0
+    is_time_alone = header.energy_unit == UNKNOWN_ENERGY
     rows = []
     for bits, cost in totals.items():
         layers = sum(1 for layer in table.layers if _memory_bound(table, layer, bits))
         rows.append(({
-            "bits": str(bits), "cycles": f"{cost.cycles:,}",
+            "bits": str(bits), "cycles": "–" if is_time_alone else f"{cost.cycles:,}",
             "time": format_time(cycles_to_us(cost.cycles, clock_hz=header.clock_hz)),
             "of widest": f"{cost.cycles / slowest:.2f}×" if slowest else "–",
-            "energy": "–" if header.energy_unit == UNKNOWN_ENERGY else energy_text(cost.energy_pj, unit=header.energy_unit),
-            "DRAM": format_size(cost.dram_bytes), "weights": format_size(cost.weight_bytes),
-            "layers": f"{layers} memory bound"}, ""))
+            "energy": "–" if is_time_alone else energy_text(cost.energy_pj, unit=header.energy_unit),
+            "DRAM": "–" if is_time_alone else format_size(cost.dram_bytes), "weights": format_size(cost.weight_bytes),
+            "layers": "–" if is_time_alone else f"{layers} memory bound"}, ""))
     caption = "bits: weights/inputs/outputs of all layers" + (
         "/accumulators." if any(bits.accumulator_bits for bits in totals) else ".")
     return fitted_table(rows, headings=_HEADINGS, title=f"{header.network} on {header.hardware}: uniform bits", width=width,

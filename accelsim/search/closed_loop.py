@@ -13,10 +13,11 @@ from accelsim.quantization.float_session import FloatSession
 from accelsim.quantization.quantize import quantize
 from accelsim.quantization.quantized_model import QuantizedModel
 from accelsim.search.budget import cost_text
-from accelsim.search.execution import Execution, classes_of, execute
+from accelsim.search.equal_choices import settled
+from accelsim.search.execution import Execution, class_count, classes_of, execute
 from accelsim.search.ilp import IntegerProgram
 from accelsim.search.outcome import Contender, LayerProof, Outcome
-from accelsim.search.pareto import ParetoFront, pareto_front, thriftier
+from accelsim.search.pareto import ParetoFront, pareto_front
 from accelsim.search.prepared_search import PreparedSearch
 from accelsim.search.problem import LIMIT_TOLERANCE, Problem
 from accelsim.search.request import SearchRequest
@@ -71,9 +72,14 @@ class _Loop:
         return [remark for remark in quantized.remarks if remark not in self.parts.folded]
 
     def _evaluation(self) -> Samples:
-        if self.request.evaluation is None:
-            return self.parts.samples
-        return Samples.load(self.request.evaluation, self.parts.model)
+        model = self.parts.model
+        given = self.request.evaluation
+        samples = self.parts.samples if given is None else Samples.load(given, model)
+        if samples.labels is not None:
+            # Told at once, not after the search; one batch has all classes of the network.
+            outputs = FloatSession(model, model.outputs[:1]).run(dict(samples.batches[0]))
+            samples.check_labels(class_count(next(iter(outputs.values()))))
+        return samples
 
     def _chosen(self, problem: Problem) -> tuple[Solution, QuantizedModel, Execution]:
         """The solution whose run keeps the budgets, repaired where the table promised too much."""
@@ -82,8 +88,8 @@ class _Loop:
             limited = problem.with_limits(limits)
             solution = self.request.solver.solve(limited, seed=self.request.seed, told=self.told)
             if solution.objective == limited.evaluate(limited.objective, limited.indices(solution.assignment))[0]:
-                # Of equally good choices one that spends less: narrower accumulators, say.
-                solution = thriftier(limited, solution, "energy")
+                variables = self.parts.space.variable_of.items()
+                solution = settled(limited, solution, {name for operand, name in variables if operand.kind == "accumulators"})
             policy = self.parts.space.policy(solution.assignment, self.parts.base, name=f"{self.parts.base.name}_chosen")
             quantized = quantize(self.request.model, self.request.data, policy)
             execution = execute(self.request.accelerator, quantized, self.samples, options=self.request.options,

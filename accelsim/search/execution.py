@@ -89,5 +89,17 @@ def classes_of(outputs: NDArray[Any]) -> NDArray[np.int64]:
     >>> classes_of(np.array([[[1, 5, 2]], [[7, 0, 0]]])).tolist()
     [1, 0]
     """
-    rows = outputs.reshape(-1, outputs.shape[-1]) if outputs.shape[-1] > 1 else outputs.reshape(len(outputs), -1)
-    return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)
+    return np.asarray(np.argmax(_rows(outputs), axis=1), dtype=np.int64)
+
+
+def class_count(outputs: NDArray[Any]) -> int:
+    """How many classes outputs have.
+
+    >>> class_count(np.zeros((2, 1, 3))), class_count(np.zeros((2, 3, 1, 1)))
+    (3, 3)
+    """
+    return int(_rows(outputs).shape[1])
+
+
+def _rows(outputs: NDArray[Any]) -> NDArray[Any]:
+    return outputs.reshape(-1, outputs.shape[-1]) if outputs.shape[-1] > 1 else outputs.reshape(len(outputs), -1)

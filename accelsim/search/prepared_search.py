@@ -73,7 +73,7 @@ class PreparedSearch:
         """Costs of all widths; one that was made for something else is refused."""
         request, space = self.request, self.space
         if request.table is not None:
-            request.table.check(network=space.network, accelerator=request.accelerator)
+            request.table.check(network=space.network, accelerator=request.accelerator, file=request.table_file)
             return request.table
         return build_table(
             space.network, request.accelerator, weight_bits=space.widths("weights"), input_bits=space.widths("activations"),

@@ -40,7 +40,7 @@ class SearchRequest:
     traces : of the Hessian, for "hessian".
     policy : what the chosen widths are put into; None: ranges of least squared error, with scales that the accelerator
         takes.
-    table : costs made before; None: they are made here.
+    table, table_file : costs made before, and where they were read, for messages; None: they are made here.
     store, workers : of a table that is made here.
     options : of the runs that prove the policy; tables always have residency and prefetch off.
     is_accumulator_safe : whether accumulators that could overflow are forbidden, else the share of overflowing outputs times
@@ -66,6 +66,7 @@ class SearchRequest:
     traces: Path | None = None
     policy: BitPolicy | None = None
     table: LatencyTable | None = None
+    table_file: str | None = None
     store: Store | None = None
     workers: int = 1
     options: MappingOptions = field(default_factory=MappingOptions)

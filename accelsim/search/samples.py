@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import WorkloadError
 from accelsim.quantization.float_model import FloatModel
 from accelsim.quantization.labelled_set import LabelledSet
 
@@ -50,6 +51,17 @@ class Samples:
     def count(self) -> int:
         """Samples."""
         return sum(len(next(iter(batch.values()))) for batch in self.batches)
+
+    def check_labels(self, classes: int) -> None:
+        """Refuse labels that the network has no class for.
+
+        Raises
+        ------
+        WorkloadError : the largest one.
+        """
+        if self.labels is not None and self.labels.size and self.labels.max() >= classes:
+            raise WorkloadError(f"expected labels from 0 to {classes - 1}, the classes of the network, got "
+                                f"{self.labels.max()}", file=self.file or None, field="label")
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self.batches)

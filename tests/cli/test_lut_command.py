@@ -1,6 +1,7 @@
 """``accelsim lut`` from the outside."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -95,6 +96,8 @@ def test_haqs_and_hawqs_files_are_written_and_read(run, tmp_path):
     wanted = table.cost(table.layers[3], OperandBits(4, 8, 8)).cycles / table.header.clock_hz * 1e3
     assert array[3, 3, 7] == pytest.approx(wanted, rel=1e-12)
     told = run(MODEL, "--table", tmp_path / "h.npy", "--out", tmp_path / "theirs.csv")
+    # Times alone: no cycles, no energy, no traffic.
+    assert re.search(r" 8/8/8 +– +[0-9.]+ us +1.00× +– +– +[0-9.]+ KiB +–", told.out)
     assert f"{tmp_path / 'theirs.csv'}, " in told.err
     theirs = LatencyTable.load(tmp_path / "theirs.csv")
     assert theirs.cost(table.layers[3], OperandBits(4, 8, 8)).cycles == round(wanted * 1e9)

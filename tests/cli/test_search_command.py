@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.cli.main import main
+from accelsim.hardware.loader import load_accelerator
 from accelsim.quantization.float_model import FloatModel
 from accelsim.workload.onnx.graph import GraphInput, Node
 
@@ -80,6 +81,29 @@ def test_accumulators_are_chosen_safe(folder, capsys):
     assert all(layer["safe_accumulator_bits"] <= layer["accumulator_bits"] for layer in chosen)
 
 
+def test_safe_accumulators_alone_are_the_accelerators_own(folder, capsys):
+    out = folder / "plain"
+    assert main(arguments(folder, "--latency", "0.95x", "--front", "0", "--out", str(out))) == 0
+    capsys.readouterr()
+    # A table without widths of accumulators has rows of the accelerator's own.
+    assert main(arguments(folder, "--latency", "0.95x", "--accumulator-safe", "--front", "0", "--json", "--table",
+                          str(out / "table.csv"))) == 0
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    own = load_accelerator("unpu").accumulators.bits
+    assert [layer["accumulator_bits"] for layer in layers if layer["weight_bits"] is not None] == [own] * 3
+    assert all(layer["safe_accumulator_bits"] <= own for layer in layers if layer["weight_bits"] is not None)
+
+
+def test_labels_beyond_the_networks_classes_are_told_before_the_search(folder, capsys):
+    path = folder / "wrong.npz"
+    with np.load(folder / "data.npz") as data:
+        np.savez(path, x=data["x"], label=data["label"] + 4)
+        most = data["label"].max() + 4
+    assert main(arguments(folder, "--latency", "0.9x", "--eval", str(path))) == 2
+    assert capsys.readouterr().err == (f"accelsim: {path}: label: expected labels from 0 to 3, the classes of the network, "
+                                       f"got {most}\n")
+
+
 def test_open_ends_ties_and_joined_widths_are_taken(folder, capsys):
     assert main(arguments(folder, "--latency", "0.95x", "--fix", "first=open", "--fix", "b=4", "--tie", "a,b",
                           "--front", "0", "--weights", "4,8", "--activations", "4,8", "--json")) == 0
@@ -103,6 +127,10 @@ def test_an_evolution_is_kept_in_its_storage(folder, capsys):
      'evolutionary, reinforcement, differentiable, got "magic"'),
     (("--latency", "0.7x", "--weights", "two"), "accelsim: --weights: expected widths such as 2,4,8, got two"),
     (("--latency", "0.7x", "--fix", "first"), "accelsim: --fix: expected a name and a width such as first=8, got first"),
+    (("--latency", "0.7x", "--fix", "a=open"),
+     "accelsim: --fix: expected one of first, last, inputs, outputs to be open, since all others are, got a=open"),
+    (("--latency", "0.7x", "--tie", "a"), "accelsim: --tie: expected at least two names such as conv1,conv2, got a"),
+    (("--latency", "0.7x", "--tie", "a,a"), "accelsim: --tie: expected at least two names such as conv1,conv2, got a,a"),
     (("--latency", "0.7x", "--trials", "5"), "accelsim: --trials: expected the method evolutionary, got ilp"),
     (("--latency", "0.7x", "--measured"),
      "accelsim: --measured: expected the method evolutionary, which needs no sum, got another one"),
@@ -134,5 +162,5 @@ def test_a_table_of_another_accelerator_is_refused(folder, capsys):
     assert main(["search", str(folder / "net.onnx"), "edge_16x16", "--data", str(folder / "data.npz"), "--latency", "0.9x",
                  "--table", str(out / "table.csv")]) == 2
     line = capsys.readouterr().err
-    assert line.startswith("accelsim: expected a table made for the accelerator edge_16x16 (fingerprint ")
+    assert line.startswith(f"accelsim: {out / 'table.csv'}: expected a table made for the accelerator edge_16x16 (fingerprint ")
     assert line.count("\n") == 1

@@ -151,6 +151,13 @@ def test_a_row_that_is_not_there_is_told_with_those_that_are(autoencoder):
                                  "this layer reach from 4/8/8 to 8/8/8")
 
 
+def test_the_accelerators_own_accumulators_have_the_row_that_states_none(autoencoder):
+    layer, own = autoencoder.layers[0], load_accelerator("edge_16x16").accumulators.bits
+    assert autoencoder.cost(layer, OperandBits(8, 8, 8, own)) == autoencoder.cost(layer, OperandBits(8, 8, 8))
+    with pytest.raises(TableError, match="has no row at 8/8/8/16"):
+        autoencoder.cost(layer, OperandBits(8, 8, 8, 16))
+
+
 @pytest.mark.parametrize(("given", "message"), [
     ({"weight_bits": []}, "weight_bits: expected at least one width, got none"),
     ({"weight_bits": [0]}, "weight_bits: expected 1 to 64 bits, got 0"),

@@ -11,6 +11,7 @@ from search_problems import assignments, problems
 
 from accelsim.errors import SearchError
 from accelsim.search.differentiable import Differentiable
+from accelsim.search.equal_choices import settled
 from accelsim.search.evolutionary import Evolutionary
 from accelsim.search.exhaustive import Exhaustive
 from accelsim.search.greedy import Greedy
@@ -109,6 +110,33 @@ def test_both_exact_solvers_refuse_in_the_same_words_and_the_value_they_name_is_
         others = {} if named[3] != "with" else {name: limit for name, limit in problem.limits.items() if name != cost}
         costs = [found[cost] for _, found, _ in assignments(problem.with_limits(others))]
         assert min(costs) == least > problem.limits[cost]
+
+
+@given(problem=problems())
+@settings(max_examples=60, deadline=None)
+def test_of_equally_good_choices_operands_are_wide_and_accumulators_narrow(problem):
+    try:
+        found = IntegerProgram().solve(problem)
+    except SearchError:
+        return
+    last = problem.variables[-1]
+    taken = settled(problem, found, [last.name], saves="size")
+    truth = {widths: (objective, costs) for objective, costs, widths in assignments(problem)}
+    widths = tuple(taken.assignment.values())
+    assert truth[widths][0] == taken.objective == found.objective
+    assert (taken.solver, taken.bound) == (found.solver, found.bound)
+    for bits in last.choices:
+        # Of those that keep the limits: `truth` has no other.
+        objective, costs = truth.get((*widths[:-1], bits), (np.inf, {}))
+        assert bits >= widths[-1] or objective > taken.objective or costs["size"] >= taken.costs["size"]
+
+
+def test_operands_take_what_the_limit_leaves_the_narrowest_first():
+    costs = {"error": (CostTerm.of("none", [], 0.0),),
+             "time": tuple(CostTerm.of(name, [name], [2.0, 4.0, 8.0]) for name in "abc")}
+    problem = Problem(tuple(Variable(name, (2, 4, 8)) for name in "abc"), costs, "error", {"time": 17.0})
+    start = replace(IntegerProgram().solve(problem), assignment={"a": 8, "b": 2, "c": 2})
+    assert settled(problem, start, saves="time").assignment == {"a": 8, "b": 4, "c": 4}
 
 
 def test_an_infeasible_limit_tells_the_smallest_feasible_value_and_what_is_fixed():

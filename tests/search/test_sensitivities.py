@@ -141,11 +141,15 @@ def test_hessian_sensitivity_is_trace_times_squared_error(parts, tmp_path):
     hidden = np.maximum(X @ W1, 0)
     error = np.square(hidden.astype(np.float64) - fake_quantize(hidden, models.grid("r", 2))).sum() / 40
     assert found[Operand("activations", "r")][2] == pytest.approx(3 * error, rel=1e-5)
-    # Without a trace activations cost nothing, and weights are refused.
-    assert found[Operand("activations", "x")] == {2: 0.0, 4: 0.0}
+
+
+@pytest.mark.parametrize("missing", ["fc1 weights", "x activations"])
+def test_an_operand_without_a_trace_is_refused(parts, missing):
+    _, _, _, measurement = parts
+    traces = {operand: 1.0 for operand in measurement.asked if str(operand) != missing}
     with pytest.raises(SearchError) as caught:
-        hessian_sensitivity(measurement, {})
-    assert str(caught.value) == "fc1: expected the trace of its Hessian, got none"
+        hessian_sensitivity(measurement, traces)
+    assert str(caught.value) == f"{missing}: expected the trace of its Hessian, got none"
 
 
 def test_sensitivities_written_are_those_read_again(parts, tmp_path):
@@ -199,6 +203,15 @@ def test_labels_of_another_number_are_refused(tmp_path):
     with pytest.raises(WorkloadError) as caught:
         Samples.load(path, network())
     assert str(caught.value) == f"{path}: expected one label a sample, got 7 for 40 samples"
+
+
+@pytest.mark.parametrize("measure", ["loss", "accuracy"])
+def test_a_label_that_the_network_has_no_class_for_is_refused(parts, measure):
+    space, models, samples, measurement = parts
+    wrong = Samples(samples.batches, np.where(LABELS == 2, 3, LABELS), "data.npz")
+    with pytest.raises(WorkloadError) as caught:
+        MEASURES[measure](Measurement(models, measurement.asked, wrong))
+    assert str(caught.value) == "data.npz: label: expected labels from 0 to 2, the classes of the network, got 3"
 
 
 def test_a_mixed_network_is_the_one_that_its_policy_gives(parts):

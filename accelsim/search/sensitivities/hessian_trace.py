@@ -9,7 +9,7 @@ respect to them). The traces come from a file:
     conv1_relu,activations,0.0021
 
 `trace` is the mean of the Hessian's diagonal, as Hutchinson's estimate divided by the number of parameters gives it; operand
-may be left out, and is then weights. Activations without a trace have no sensitivity of their own.
+may be left out, and is then weights. Every operand with a choice needs a trace: one of none would be narrowed for nothing.
 """
 
 from __future__ import annotations
@@ -40,16 +40,14 @@ def hessian_sensitivity(measurement: Measurement, traces: Mapping[Operand, float
 
     Raises
     ------
-    SearchError : weights without a trace.
+    SearchError : weights or activations without a trace.
     """
     models = measurement.models
     found: WidthCosts = {}
     for operand, widths in measurement.asked.items():
-        if operand not in traces and operand.kind == "weights":
-            raise SearchError("expected the trace of its Hessian, got none", field=operand.name)
         if operand not in traces:
-            found[operand] = dict.fromkeys(widths, 0.0)
-        elif operand.kind == "weights":
+            raise SearchError("expected the trace of its Hessian, got none", field=str(operand))
+        if operand.kind == "weights":
             weights = models.model.layer(operand.name).weights.astype(np.float64)
             found[operand] = {bits: traces[operand] * float(np.sum(np.square(weights - models.weights(operand.name, bits))))
                               for bits in widths}

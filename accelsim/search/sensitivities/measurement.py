@@ -65,9 +65,15 @@ class Measurement:
 
     @cached_property
     def classes(self) -> list[NDArray[np.int64]]:
-        """Of each batch: the labels; where there are none, what the float network says."""
+        """Of each batch: the labels; where there are none, what the float network says.
+
+        Raises
+        ------
+        WorkloadError : a label that the network has no class for.
+        """
         if self.samples.labels is None or len(self.samples.labels) != sum(map(len, self.logits)):
             return [np.argmax(rows, axis=1) for rows in self.logits]
+        self.samples.check_labels(self.logits[0].shape[1])
         ends = np.cumsum([len(rows) for rows in self.logits])[:-1]
         return list(np.split(self.samples.labels, ends))
 
