@@ -129,12 +129,14 @@ def search(
     is_json: given.JsonOption = False,
 ) -> None:
     """Choose the bits of every layer under a budget, quantize, and run the result to prove it."""
-    from accelsim.whole_file import check_writable
+    from accelsim.whole_file import check_file_writable, check_writable
 
     if data is None:
         raise AccelsimError("expected samples to calibrate on, got none", field="--data")
     if out is not None:
         check_writable(out)
+    if storage is not None:
+        check_file_writable(storage)
     stated = dict(zip(_BUDGETS, (latency, energy, size, bops, traffic), strict=True))
     budgets = {cost: text for cost, text in stated.items() if text is not None}
 
@@ -150,13 +152,13 @@ def search(
         accumulators = str(chip.accumulators.bits)
     space = _space(weight_bits, activation_bits, fix or [], tie or [], is_joined, accumulators)
     base = None if policy is None else load_bit_policy(policy)
-    known = None if table is None else LatencyTable.load(table)
+    known, known_file = (None, None) if table is None else (LatencyTable.load(table), str(table))
     options = given.mapping_options(objective="latency", keeps_activations=keeps_activations,
                                     prefetches_weights=prefetches_weights)
     with Store(default_store_path(), told=print_remark) as store:
         request = SearchRequest(
             FloatModel.load(model), chip, budgets, data, evaluation, space, _solver(method, trials, storage), measure,
-            sensitivity, traces, base, known, table and str(table), store, workers, options, is_accumulator_safe,
+            sensitivity, traces, base, known, known_file, store, workers, options, is_accumulator_safe,
             verifies=verifies, front_points=front, seed=seed)
         outcome = _searched(request, is_measured)
     if out is not None:

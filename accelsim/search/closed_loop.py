@@ -88,8 +88,7 @@ class _Loop:
             limited = problem.with_limits(limits)
             solution = self.request.solver.solve(limited, seed=self.request.seed, told=self.told)
             if solution.objective == limited.evaluate(limited.objective, limited.indices(solution.assignment))[0]:
-                variables = self.parts.space.variable_of.items()
-                solution = settled(limited, solution, {name for operand, name in variables if operand.kind == "accumulators"})
+                solution = settled(limited, solution, self.parts.accumulator_variables)
             policy = self.parts.space.policy(solution.assignment, self.parts.base, name=f"{self.parts.base.name}_chosen")
             quantized = quantize(self.request.model, self.request.data, policy)
             execution = execute(self.request.accelerator, quantized, self.samples, options=self.request.options,

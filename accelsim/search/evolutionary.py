@@ -81,13 +81,7 @@ class Evolutionary:
     def _evolved(self, problem: Problem, seed: int, told: Told | None) -> list[FrozenTrial]:
         """All finished trials."""
         optuna = _optuna()
-        storage = None
-        if self.storage is not None:
-            self.storage.parent.mkdir(parents=True, exist_ok=True)
-            storage = f"sqlite:///{self.storage}"
-        sampler = optuna.samplers.NSGAIISampler(population_size=self.population, seed=seed)
-        study = optuna.create_study(directions=["minimize"] * (1 + len(problem.limits)), sampler=sampler, storage=storage,
-                                    study_name=self.study, load_if_exists=True)
+        study = self._study(optuna, 1 + len(problem.limits), seed)
         self._check(study, problem)
         done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
         if not done:
@@ -100,6 +94,21 @@ class Evolutionary:
 
         study.optimize(lambda trial: self._values(problem, trial), n_trials=max(0, self.trials - done), callbacks=[after])
         return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+
+    def _study(self, optuna: Any, objectives: int, seed: int) -> Any:
+        sampler = optuna.samplers.NSGAIISampler(population_size=self.population, seed=seed)
+        options: dict[str, Any] = {"directions": ["minimize"] * objectives, "sampler": sampler, "study_name": self.study,
+                                   "load_if_exists": True}
+        if self.storage is None:
+            return optuna.create_study(**options)
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            self.storage.parent.mkdir(parents=True, exist_ok=True)
+            return optuna.create_study(storage=f"sqlite:///{self.storage}", **options)
+        except (OSError, SQLAlchemyError, optuna.exceptions.OptunaError):
+            raise SearchError("expected an sqlite file of trials, or a place for a new one, got something else",
+                              file=str(self.storage)) from None
 
     def _starts(self, problem: Problem) -> list[dict[str, int]]:
         """The widest assignment, and what the greedy way finds."""
@@ -123,15 +132,25 @@ class Evolutionary:
     def _check(self, study: Any, problem: Problem) -> None:
         """That stored trials are of this problem."""
         stated = {variable.name: list(variable.choices) for variable in problem.variables}
-        identity = {"variables": stated, "costs": [problem.objective, *problem.limits]}
+        identity = {"variables": stated, "costs": [problem.objective, *problem.limits],
+                    "is_measured": self.measured is not None,
+                    "objective": [_finite(value) for term in problem.costs[problem.objective]
+                                  for value in np.ravel(term.values).tolist()]}
         known = study.user_attrs.get("problem")
-        if known is not None and known != identity:
-            raise SearchError("expected a storage of this problem, got one with other variables or costs",
+        if known is not None and not _is_same(known, identity):
+            raise SearchError("expected a storage of this problem, got one with other variables, costs or sensitivities",
                               file=None if self.storage is None else str(self.storage))
         study.set_user_attr("problem", identity)
 
     def _indices(self, problem: Problem, trial: FrozenTrial) -> np.ndarray:
         return problem.indices(trial.params)
+
+
+def _is_same(known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    """Whether two problems are one; sensitivities that another machine measured differ by rounding."""
+    values, others = (np.array(each.get("objective", ())) for each in (known, identity))
+    return (all(known.get(key) == identity[key] for key in identity if key != "objective")
+            and values.shape == others.shape and np.allclose(values, others, rtol=1e-3, atol=1e-9))
 
 
 def _finite(value: float) -> float:

@@ -22,6 +22,9 @@ from accelsim.search.solution import Solution, Solver, Told
 # that are nearer than this count as one.
 _STEP = 4e-6
 
+# Seconds for the cheapest of equal optima; a point is one without it too.
+_EQUALS_S = 10.0
+
 
 @dataclass(frozen=True)
 class ParetoFront:
@@ -74,6 +77,8 @@ def pareto_front(problem: Problem, cost: str, *, points: int | None = None, solv
     free = problem.with_limits(others)
     best = _point(free, cost, np.inf, solver)
     assert best is not None
+    if points is not None:
+        best = _cheapest_of_equals(free, best, cost)
     if points is None:
         return ParetoFront(cost, _undominated(_all(free, cost, solver, best, told), cost), True)
     if points < 2:
@@ -86,7 +91,7 @@ def pareto_front(problem: Problem, cost: str, *, points: int | None = None, solv
         # Rounding of the spread must not take the cheapest one away.
         solution = _point(free, cost, max(float(limit), least), solver)
         assert solution is not None
-        found.append(solution)
+        found.append(_cheapest_of_equals(free, solution, cost))
         if told is not None:
             told(number + 1, points, f"Pareto front of {cost}")
     return ParetoFront(cost, _undominated(found, cost), False)
@@ -130,6 +135,20 @@ def thriftier(problem: Problem, solution: Solution, cost: str) -> Solution:
             return Solution.of(problem, indices, solution.solver, bound=solution.bound)
         pick = better[int(np.argmin(costs[better]))]
         indices, objective, spent = others[pick], values[pick], costs[pick]
+
+
+def _cheapest_of_equals(problem: Problem, solution: Solution, cost: str) -> Solution:
+    """An optimum that no other one of the same objective is cheaper than; single changes need not lead there."""
+    if not solution.is_optimal:
+        return solution
+    equals = problem.with_objective(cost).with_limits(
+        {**problem.limits, problem.objective: solution.objective, cost: solution.costs[cost]})
+    try:
+        found = IntegerProgram(time_limit_s=_EQUALS_S).solve(equals)
+    except SearchError:
+        return solution
+    other = Solution.of(problem, problem.indices(found.assignment), solution.solver, bound=solution.bound)
+    return other if (other.objective, other.costs[cost]) < (solution.objective, solution.costs[cost]) else solution
 
 
 def _undominated(solutions: list[Solution], cost: str) -> tuple[Solution, ...]:

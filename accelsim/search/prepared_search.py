@@ -137,6 +137,11 @@ class PreparedSearch:
         return tuple(Budget.parse(cost, text, uniform=self.uniform, clock_hz=header.clock_hz, energy_unit=header.energy_unit)
                      for cost, text in self.request.budgets.items())
 
+    @property
+    def accumulator_variables(self) -> set[str]:
+        """Those that are widths of accumulators."""
+        return {name for operand, name in self.space.variable_of.items() if operand.kind == "accumulators"}
+
     @cached_property
     def problem(self) -> Problem:
         """Costs, budgets, sensitivities."""

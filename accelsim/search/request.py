@@ -51,7 +51,7 @@ class SearchRequest:
 
     Raises
     ------
-    SearchError : no budget, an unknown measure, a measure without its file.
+    SearchError : no budget, a front of one point, an unknown measure, a measure without its file.
     """
 
     model: FloatModel
@@ -79,6 +79,8 @@ class SearchRequest:
     def __post_init__(self) -> None:
         if not self.budgets:
             raise SearchError("expected a budget such as --latency 0.7x, got none")
+        if self.front_points == 1:
+            raise SearchError("expected at least 2 points of a front or 0 for none, got 1", field="--front")
         if self.sensitivities is None and self.measure not in (*MEASURES, HESSIAN):
             raise SearchError(wrong_choice(self.measure, [*MEASURES, HESSIAN]), field="--measure")
         if self.measure == HESSIAN and self.sensitivities is None and self.traces is None:

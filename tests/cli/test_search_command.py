@@ -131,6 +131,10 @@ def test_an_evolution_is_kept_in_its_storage(folder, capsys):
      "accelsim: --fix: expected one of first, last, inputs, outputs to be open, since all others are, got a=open"),
     (("--latency", "0.7x", "--tie", "a"), "accelsim: --tie: expected at least two names such as conv1,conv2, got a"),
     (("--latency", "0.7x", "--tie", "a,a"), "accelsim: --tie: expected at least two names such as conv1,conv2, got a,a"),
+    (("--latency", "0.7x", "--front", "1"),
+     "accelsim: --front: expected at least 2 points of a front or 0 for none, got 1"),
+    (("--latency", "0.7x", "--method", "evolutionary", "--storage", "/"),
+     "accelsim: /: expected a file to write to, got a folder"),
     (("--latency", "0.7x", "--trials", "5"), "accelsim: --trials: expected the method evolutionary, got ilp"),
     (("--latency", "0.7x", "--measured"),
      "accelsim: --measured: expected the method evolutionary, which needs no sum, got another one"),
@@ -162,5 +166,5 @@ def test_a_table_of_another_accelerator_is_refused(folder, capsys):
     assert main(["search", str(folder / "net.onnx"), "edge_16x16", "--data", str(folder / "data.npz"), "--latency", "0.9x",
                  "--table", str(out / "table.csv")]) == 2
     line = capsys.readouterr().err
-    assert line.startswith(f"accelsim: {out / 'table.csv'}: expected a table made for the accelerator edge_16x16 (fingerprint ")
+    assert line.startswith(f"accelsim: {out / 'table.csv'}: expected a table made for the accelerator edge_16x16 (finger")
     assert line.count("\n") == 1

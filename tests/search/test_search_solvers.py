@@ -93,6 +93,16 @@ def test_the_swept_front_is_the_front_of_all_assignments(problem, cost):
     assert (some[0], some[-1]) == (front[0], front[-1])
 
 
+def test_a_point_is_the_cheapest_of_equal_optima_though_no_single_change_leads_there():
+    # (a, b) = (2, 2) and (4, 4) are equally good; what lies between them is worse.
+    costs = {"error": (CostTerm("ab", ("a", "b"), np.array([[0.0, 9.0], [9.0, 0.0]])),),
+             "size": (CostTerm("ab", ("a", "b"), np.array([[7.0, 1.0], [8.0, 5.0]])),)}
+    problem = Problem((Variable("a", (2, 4)), Variable("b", (2, 4))), costs, "error", {})
+    for order in (problem, replace(problem, costs={
+            "error": costs["error"], "size": (CostTerm("ab", ("a", "b"), np.array([[5.0, 1.0], [8.0, 7.0]])),)})):
+        assert pareto_front(order, "size", points=2).points == [(1.0, 9.0), (5.0, 0.0)]
+
+
 @given(problem=problems())
 @settings(max_examples=50, deadline=None)
 def test_both_exact_solvers_refuse_in_the_same_words_and_the_value_they_name_is_feasible(problem):
@@ -202,9 +212,23 @@ def test_an_evolution_goes_on_where_its_storage_stopped(tmp_path):
     Evolutionary(trials=8, population=4, storage=storage).solve(problem, told=lambda done, of, what: told.append(done))
     assert told == [6, 7, 8]
     other = Problem((Variable("b", (4, 8)),), {"error": (), "time": ()}, "error", {"time": 1.0})
-    with pytest.raises(SearchError) as caught:
-        Evolutionary(trials=9, storage=storage).solve(other)
-    assert str(caught.value) == f"{storage}: expected a storage of this problem, got one with other variables or costs"
+    moved = replace(problem, costs={**costs, "error": (CostTerm.of("a", ["a"], [5, 2]),)})
+    for solver, wrong in ((Evolutionary(trials=9, storage=storage), other), (Evolutionary(trials=9, storage=storage), moved),
+                          (Evolutionary(trials=9, storage=storage, measured=lambda widths: 1.0), problem)):
+        with pytest.raises(SearchError) as caught:
+            solver.solve(wrong)
+        assert str(caught.value) == (f"{storage}: expected a storage of this problem, got one with other variables, costs "
+                                     "or sensitivities")
+
+
+def test_a_storage_that_is_none_is_told_in_one_line(tmp_path):
+    problem = Problem((Variable("a", (4, 8)),), {"error": (CostTerm.of("a", ["a"], [5, 1]),)}, "error", {})
+    (tmp_path / "text.sqlite").write_text("no storage\n")
+    for path in (tmp_path / "text.sqlite", tmp_path, tmp_path / "text.sqlite" / "trials.sqlite"):
+        with pytest.raises(SearchError) as caught:
+            Evolutionary(trials=5, storage=path).solve(problem)
+        assert str(caught.value) == (f"{path}: expected an sqlite file of trials, or a place for a new one, got something "
+                                     "else")
 
 
 def test_a_measured_objective_takes_the_place_of_the_sum():

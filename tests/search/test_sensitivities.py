@@ -132,9 +132,10 @@ def test_fisher_information_is_the_mean_square_of_exact_slopes(parts):
 def test_hessian_sensitivity_is_trace_times_squared_error(parts, tmp_path):
     _, models, _, measurement = parts
     path = tmp_path / "traces.csv"
-    path.write_text("layer,operand,trace\nfc1,weights,0.5\nfc2,,2\nfc1,activations,3\n")
-    traces = read_traces(path, {"fc1": "r", "r": "r"})
-    assert traces == {Operand("weights", "fc1"): 0.5, Operand("weights", "fc2"): 2.0, Operand("activations", "r"): 3.0}
+    path.write_text("layer,operand,trace\nfc1,weights,0.5\nfc2,,2\nfc1,activations,3\nx,activations,1\ny,activations,1\n")
+    traces = read_traces(path, {"fc1": "r", "r": "r", "x": "x", "y": "y"})
+    assert traces == {Operand("weights", "fc1"): 0.5, Operand("weights", "fc2"): 2.0, Operand("activations", "r"): 3.0,
+                      Operand("activations", "x"): 1.0, Operand("activations", "y"): 1.0}
     found = hessian_sensitivity(measurement, traces)
     moved = models.weights("fc2", 2)[0].T.astype(np.float64) - W2
     assert found[Operand("weights", "fc2")][2] == pytest.approx(2 * (moved**2).sum(), rel=1e-9)
@@ -207,7 +208,7 @@ def test_labels_of_another_number_are_refused(tmp_path):
 
 @pytest.mark.parametrize("measure", ["loss", "accuracy"])
 def test_a_label_that_the_network_has_no_class_for_is_refused(parts, measure):
-    space, models, samples, measurement = parts
+    _, models, samples, measurement = parts
     wrong = Samples(samples.batches, np.where(LABELS == 2, 3, LABELS), "data.npz")
     with pytest.raises(WorkloadError) as caught:
         MEASURES[measure](Measurement(models, measurement.asked, wrong))
