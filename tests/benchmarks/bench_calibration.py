@@ -21,7 +21,7 @@ IMAGES, SIDE = 100, 224
 BLOCKS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
 
 #: Most times the float inference, by range setter.
-PROMISES = {"min_max": 3, "moving_average": 3, "percentile": 10, "kl_divergence": 10, "mse": 10}
+PROMISES = {"min_max": 3, "moving_average": 4, "percentile": 10, "kl_divergence": 10, "mse": 10}
 
 
 class Network:
