@@ -30,10 +30,7 @@ class Requantizer(Spec):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Requantizer:
-        if self.rounding is not None and self.scheme != "power_of_two":
-            raise ValueError(f"rounding: expected scheme power_of_two for a rounding of its own, got {self.scheme}")
-        if self.multiplier_bits is not None and self.scheme != "shift_floor":
-            raise ValueError(f"multiplier_bits: expected scheme shift_floor for a multiplier width, got {self.scheme}")
+        check_scheme_options(self.scheme, rounding=self.rounding, multiplier_bits=self.multiplier_bits)
         return self
 
     @property
@@ -42,3 +39,16 @@ class Requantizer(Spec):
         from accelsim.numerics.rule import Rule  # late: numpy takes longer to import than a description to check
 
         return Rule(self.scheme, rounding=self.rounding, multiplier_bits=self.multiplier_bits)
+
+
+def check_scheme_options(scheme: str, *, rounding: str | None, multiplier_bits: int | None) -> None:
+    """That a requantization scheme has the options that are stated for it.
+
+    Raises
+    ------
+    ValueError : it has not; the message begins with the option's name.
+    """
+    if rounding is not None and scheme != "power_of_two":
+        raise ValueError(f"rounding: expected scheme power_of_two for a rounding of its own, got {scheme}")
+    if multiplier_bits is not None and scheme != "shift_floor":
+        raise ValueError(f"multiplier_bits: expected scheme shift_floor for a multiplier width, got {scheme}")

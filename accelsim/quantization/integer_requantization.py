@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from accelsim.hardware.quantity import Spec
+from accelsim.hardware.requantizer import check_scheme_options
 from accelsim.numerics.rule import Rule
 from accelsim.numerics.rule_names import RepeatableRounding
 
@@ -42,10 +43,7 @@ class IntegerRequantization(Spec):
 
     @model_validator(mode="after")
     def _check_combination(self) -> IntegerRequantization:
-        if self.rounding is not None and self.scheme != "power_of_two":
-            raise ValueError(f"rounding: expected scheme power_of_two for a rounding of its own, got {self.scheme}")
-        if self.multiplier_bits is not None and self.scheme != "shift_floor":
-            raise ValueError(f"multiplier_bits: expected scheme shift_floor for a multiplier width, got {self.scheme}")
+        check_scheme_options(self.scheme, rounding=self.rounding, multiplier_bits=self.multiplier_bits)
         return self
 
     @property

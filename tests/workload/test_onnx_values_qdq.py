@@ -2,77 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from quantized_models import differences, node, onnx, write_graph
-
-from accelsim.errors import WorkloadError
-from accelsim.workload import import_onnx
-from accelsim.workload.onnx.values import import_quantized_onnx
-from accelsim.workload.quantized_network import QuantizedNetwork
-
-S = np.float32
-CONSTANTS = {"xs": S(0.02), "xz": np.uint8(120), "vs": S(0.03), "vz": np.uint8(7), "ws": S(0.011), "wz": np.int8(0),
-             "ys": S(0.05), "yz": np.uint8(100), "us": S(1 / 256), "uz": np.uint8(0)}
-MICROSOFT = {"domain": "com.microsoft"}
-IMAGE = {"x": [1, 3, 8, 8]}
-
-
-def signed(*shape: int) -> np.ndarray:
-    return np.random.default_rng([1, *shape]).integers(-127, 128, shape).astype(np.int8)
-
-
-def normal(*shape: int) -> np.ndarray:
-    return np.random.default_rng([2, *shape]).normal(size=shape).astype(S)
-
-
-def positive(*shape: int) -> np.ndarray:
-    return np.abs(normal(*shape)) + S(0.1)
-
-
-def of_channels(count: int) -> dict[str, np.ndarray]:
-    return {"ws": np.random.default_rng(count).uniform(0.001, 0.02, count).astype(S), "wz": np.zeros(count, np.int8)}
-
-
-def rounded(source: str, output: str, scale: str, **attributes: Any) -> list:
-    """QuantizeLinear and DequantizeLinear with the scale and zero point of that letter."""
-    parameters = [f"{scale}s", f"{scale}z"]
-    return [node("QuantizeLinear", [source, *parameters], [f"{output}q"], name=f"{output}q", **attributes),
-            node("DequantizeLinear", [f"{output}q", *parameters], [output], **attributes)]
-
-
-def dequantized(constant: str, output: str, scale: str, **attributes: Any) -> Any:
-    return node("DequantizeLinear", [constant, f"{scale}s", f"{scale}z"], [output], **attributes)
-
-
-def between(*nodes: Any, read: str = "x", written: str = "y") -> list:
-    """Nodes from "xd" to "c" between roundings."""
-    return [*rounded("x", "xd", read), *nodes, *rounded("c", "y", written)]
-
-
-def agreeing(tmp_path: Path, nodes: list, shapes: dict[str, list[int]], constants: dict[str, Any], *, opset: int = 21,
-             share: float = 0.0) -> QuantizedNetwork:
-    """The network of a model, after all of its integers were found equal to onnxruntime's, or a share to differ by 1."""
-    inputs = {name: (S, shape) for name, shape in shapes.items()}
-    path = write_graph(tmp_path / "model.onnx", nodes, inputs, [nodes[-1].output[0]], CONSTANTS | constants, opset=opset)
-    network = import_quantized_onnx(path)
-    assert network.network == import_onnx(path)
-    for seed in (1, 2):
-        feeds = {name: 2 * np.random.default_rng([seed, place, *shape]).normal(size=shape).astype(S)
-                 for place, (name, shape) in enumerate(shapes.items())}
-        found = differences(network, path, feeds)
-        assert found
-        assert max(distance for _, distance in found.values()) <= (1 if share else 0)
-        outputs = sum(layer.output.elements for layer in network.network.layers)
-        assert sum(count for count, _ in found.values()) <= share * outputs
-    return network
-
-
-def kinds(network: QuantizedNetwork) -> list[str]:
-    return [layer.kind for layer in network.network.layers]
+from qdq_networks import (
+    IMAGE,
+    MICROSOFT,
+    S,
+    agreeing,
+    between,
+    dequantized,
+    kinds,
+    normal,
+    of_channels,
+    positive,
+    rounded,
+    signed,
+)
+from quantized_models import node, onnx
 
 
 def conv(*, bias: str = "", output: str = "c") -> list:
@@ -362,42 +310,3 @@ def test_a_quantizer_without_a_zero_point_is_unsigned_or_of_the_type_that_it_nam
              node("QuantizeLinear", ["c", "ys"], ["yq"]), node("DequantizeLinear", ["yq", "ys"], ["y"])]
     network = agreeing(tmp_path, nodes, IMAGE, {})
     assert (network.inputs[0].qparams.qtype.name, network.layers["abs"].output.qtype.name) == ("int8", "uint8")
-
-LEFT = {"w": signed(6, 8), "ws": np.random.default_rng(6).uniform(0.001, 0.02, 6).astype(S), "wz": np.zeros(6, np.int8)}
-
-
-def behind_left(operator: str) -> list:
-    """A constant times x, and an operator with the constant k behind it, without a rounding in between."""
-    return between(dequantized("w", "wd", "w", axis=0), node("MatMul", ["wd", "xd"], ["p"], name="p"),
-                   node(operator, ["p", "k"], ["c"], name="k"))
-
-
-@pytest.mark.parametrize(("columns", "operator", "constant"), [
-    (6, "Add", (6, 1)), (5, "Add", (6, 1)), (5, "Mul", (6, 1)), (5, "Add", ()), (6, "Div", (1, 6, 1))], ids=str)
-def test_channels_of_a_constant_left_operand_are_the_rows_of_the_product(tmp_path, columns, operator, constant) -> None:
-    constants = LEFT | {"k": positive(*constant)}
-    network = agreeing(tmp_path, behind_left(operator), {"x": [2, 8, columns]}, constants, share=0.02)
-    assert kinds(network) == ["matmul"]
-
-
-@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul"])
-def test_a_number_a_column_does_not_fold_into_a_constant_left_operand(tmp_path, operator) -> None:
-    nodes, constants = behind_left(operator), CONSTANTS | LEFT | {"k": positive(6)}
-    path = write_graph(tmp_path / "model.onnx", nodes, {"x": (S, [8, 6])}, ["yq"], constants)
-    assert [layer.kind for layer in import_onnx(path).layers] == ["matmul", "elementwise"]
-    # Nothing rounds the product before it: no integers.
-    with pytest.raises(WorkloadError, match="p: expected integers with scale and zero point"):
-        import_quantized_onnx(path)
-
-
-def test_a_constant_left_operand_times_a_vector_has_a_bias(tmp_path) -> None:
-    assert kinds(agreeing(tmp_path, behind_left("Add"), {"x": [8]}, LEFT | {"k": positive(6)}, share=0.2)) == ["matmul"]
-
-
-@pytest.mark.parametrize("shape", [[2, 8, 6], [2, 8, 5]], ids=str)
-def test_a_batch_normalization_folds_where_its_channels_are_the_rows(tmp_path, shape) -> None:
-    names = ["gamma", "beta", "mean", "variance"]
-    nodes = between(dequantized("w", "wd", "w", axis=0), node("MatMul", ["wd", "xd"], ["p"], name="p"),
-                    node("BatchNormalization", ["p", *names], ["c"], name="n"))
-    constants = LEFT | {name: positive(6) for name in names}
-    assert kinds(agreeing(tmp_path, nodes, {"x": shape}, constants, share=0.05)) == ["matmul"]

@@ -18,6 +18,12 @@ from accelsim.rtl.products.operand import Operand, plain
 from accelsim.rtl.registers import shape_of, vector
 
 
+def product_ports(arithmetic: Arithmetic) -> dict[str, Any]:
+    """Ports of what multiplies one pair of operands: their digits in, a vector of one product out."""
+    return {"weight": In(shape_of(arithmetic.weight.digits)), "factor": In(shape_of(arithmetic.factor.digits)),
+            "products": Out(vector(signed(arithmetic.pass_number.bits), 1))}
+
+
 class Multiplier(Part):
     """``product = weight * factor``.
 
@@ -33,9 +39,7 @@ class Multiplier(Part):
     is_clocked = False
 
     def __init__(self, arithmetic: Arithmetic, *, hierarchy: Hierarchy | None = None) -> None:
-        super().__init__({
-            "weight": In(shape_of(arithmetic.weight.digits)), "factor": In(shape_of(arithmetic.factor.digits)),
-            "products": Out(vector(signed(arithmetic.pass_number.bits), 1))}, hierarchy=hierarchy)
+        super().__init__(product_ports(arithmetic), hierarchy=hierarchy)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Module, Signal, signed
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Signal
 from numpy.typing import NDArray
 
 from accelsim.hardware.precision_shift_add import ShiftAddPrecision
@@ -17,10 +16,9 @@ from accelsim.rtl.number import Number
 from accelsim.rtl.part import Hierarchy, Part
 from accelsim.rtl.products.arithmetic import OPERAND_BITS, Arithmetic, check_bits
 from accelsim.rtl.products.mode import Mode
-from accelsim.rtl.products.multiplier import entering_inputs
+from accelsim.rtl.products.multiplier import entering_inputs, product_ports
 from accelsim.rtl.products.operand import Operand
 from accelsim.rtl.products.signs import check_signed_weights, passed_or_negated
-from accelsim.rtl.registers import shape_of, vector
 
 
 class Shifter(Part):
@@ -41,9 +39,7 @@ class Shifter(Part):
 
     def __init__(self, arithmetic: Arithmetic, *, hierarchy: Hierarchy | None = None) -> None:
         self._code_bits = arithmetic.modes[0].weight_bits
-        super().__init__({
-            "weight": In(shape_of(arithmetic.weight.digits)), "factor": In(shape_of(arithmetic.factor.digits)),
-            "products": Out(vector(signed(arithmetic.pass_number.bits), 1))}, hierarchy=hierarchy)
+        super().__init__(product_ports(arithmetic), hierarchy=hierarchy)
 
     def elaborate(self, platform: object) -> Module:
         m, bits = Module(), self._code_bits

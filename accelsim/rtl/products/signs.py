@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 from numpy.typing import NDArray
 
 from accelsim.errors import HardwareError
@@ -17,9 +17,9 @@ from accelsim.rtl.number import Number
 from accelsim.rtl.part import Hierarchy, Part
 from accelsim.rtl.products.arithmetic import Arithmetic, check_bits
 from accelsim.rtl.products.mode import Mode
-from accelsim.rtl.products.multiplier import entering_inputs
+from accelsim.rtl.products.multiplier import entering_inputs, product_ports
 from accelsim.rtl.products.operand import Operand
-from accelsim.rtl.registers import shape_of, vector
+from accelsim.rtl.registers import vector
 
 
 class Xnor(Part):
@@ -39,9 +39,7 @@ class Xnor(Part):
     is_clocked = False
 
     def __init__(self, arithmetic: Arithmetic, *, hierarchy: Hierarchy | None = None) -> None:
-        super().__init__({
-            "weight": In(shape_of(arithmetic.weight.digits)), "factor": In(shape_of(arithmetic.factor.digits)),
-            "products": Out(vector(signed(arithmetic.pass_number.bits), 1))}, hierarchy=hierarchy)
+        super().__init__(product_ports(arithmetic), hierarchy=hierarchy)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -68,9 +66,7 @@ class CountedXnor(Part):
     is_clocked = False
 
     def __init__(self, arithmetic: Arithmetic, *, hierarchy: Hierarchy | None = None) -> None:
-        super().__init__({
-            "weight": In(shape_of(arithmetic.weight.digits)), "factor": In(shape_of(arithmetic.factor.digits)),
-            "products": Out(vector(1, 1))}, hierarchy=hierarchy)
+        super().__init__({**product_ports(arithmetic), "products": Out(vector(1, 1))}, hierarchy=hierarchy)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -97,9 +93,7 @@ class SignedPass(Part):
 
     def __init__(self, arithmetic: Arithmetic, *, hierarchy: Hierarchy | None = None) -> None:
         self._is_ternary = isinstance(arithmetic, TernaryArithmetic)
-        super().__init__({
-            "weight": In(shape_of(arithmetic.weight.digits)), "factor": In(shape_of(arithmetic.factor.digits)),
-            "products": Out(vector(signed(arithmetic.pass_number.bits), 1))}, hierarchy=hierarchy)
+        super().__init__(product_ports(arithmetic), hierarchy=hierarchy)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import WorkloadError
 from accelsim.problem import quoted
+from accelsim.workload.onnx.metadata_table import metadata_table
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -41,16 +42,7 @@ def code_widths(model: ModelProto, path: Path) -> dict[str, int]:
     ------
     WorkloadError : metadata that are no such table.
     """
-    text = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
-    if text is None:
-        return {}
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise WorkloadError(f"expected a table of constants and codes in JSON, got {quoted(text)}", file=str(path),
-                            field=KEY)
+    document = metadata_table(model, KEY, "constants and codes", path)
     return {name: _width(code, name, path) for name, code in document.items()}
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from accelsim.errors import NumericsError, WorkloadError
 from accelsim.numerics.qtype import QType
 from accelsim.problem import quoted
+from accelsim.workload.onnx.metadata_table import metadata_table
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -69,16 +70,7 @@ def true_types(model: ModelProto, path: Path) -> dict[str, QType]:
     ------
     WorkloadError : metadata that are no such table.
     """
-    text = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
-    if text is None:
-        return {}
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise WorkloadError(f"expected a table of zero points and types in JSON, got {quoted(text)}", file=str(path),
-                            field=KEY)
+    document = metadata_table(model, KEY, "zero points and types", path)
     found = {}
     for name, stated in document.items():
         qtype = parse_type(stated)
